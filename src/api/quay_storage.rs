@@ -1,0 +1,198 @@
+//! `QuayStorage`: which S3 role a Quay registry's storage locations use, and in which config bundle they stand.
+
+// The schema derive repeats each struct in a scope of its own, where its `pub` reaches nobody.
+#![allow(unreachable_pub)]
+
+use kube::{CustomResource, KubeSchema};
+use serde::{Deserialize, Serialize};
+
+use super::status::QuayStorageStatus;
+
+/// Proves the S3 role of each storage location of one Quay registry by assuming it as Quay will, and keeps
+/// `DISTRIBUTED_STORAGE_CONFIG` in the registry's config bundle right.
+#[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[kube(
+    group = "registry-sts.dev",
+    version = "v1alpha1",
+    kind = "QuayStorage",
+    plural = "quaystorages",
+    shortname = "qst",
+    category = "registry-sts",
+    namespaced,
+    status = "QuayStorageStatus",
+    derive = "PartialEq",
+    doc = "Proves the S3 role of each storage location of one Quay registry by assuming it as Quay will, and keeps `DISTRIBUTED_STORAGE_CONFIG` in the registry's config bundle right.",
+    printcolumn(json_path = r#".status.conditions[?(@.type=="Ready")].status"#, name = "Ready", type_ = "string"),
+    printcolumn(json_path = r#".status.conditions[?(@.type=="Ready")].reason"#, name = "Reason", type_ = "string"),
+    printcolumn(json_path = ".spec.configBundleSecret", name = "Bundle", type_ = "string"),
+    printcolumn(json_path = ".status.summary", name = "Summary", type_ = "string"),
+    printcolumn(json_path = ".metadata.creationTimestamp", name = "Age", type_ = "date")
+)]
+#[serde(rename_all = "camelCase")]
+pub struct QuayStorageSpec {
+    /// The name of the Secret that holds the registry's config bundle, as `spec.configBundleSecret` of the
+    /// QuayRegistry names it. It is in the same namespace; its key `config.yaml` is changed in place, and only after
+    /// the role has been proven.
+    #[schemars(length(min = 1, max = 253))]
+    #[x_kube(
+        validation = Rule::new("self.matches('^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$')").message("configBundleSecret must be the name of a Secret in this namespace: lower-case letters, digits, '-' and '.', for example example-config-bundle"),
+    )]
+    pub config_bundle_secret: String,
+
+    /// The storage locations to prove and to write, 1 to 16. A location that leaves this list stays in the bundle:
+    /// Quay's database may still point to it.
+    #[schemars(length(min = 1, max = 16))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    pub locations: Vec<Location>,
+
+    /// Whether every blob is to be replicated to every location of this resource
+    /// (`DISTRIBUTED_STORAGE_DEFAULT_LOCATIONS`). False leaves that list as it is.
+    #[serde(default)]
+    pub replicate: bool,
+
+    /// How the role is proven.
+    #[serde(default)]
+    pub verification: Verification,
+}
+
+/// One storage location: an entry of `DISTRIBUTED_STORAGE_CONFIG`.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("has(self.region) != has(self.endpointUrl)").message("give exactly one of region (AWS S3) and endpointUrl (something else that speaks S3): Quay ignores endpoint_url when s3_region is set"),
+)]
+pub struct Location {
+    /// The location's name, the key of its entry in `DISTRIBUTED_STORAGE_CONFIG`. Quay stores it in its database:
+    /// never rename one that is in use.
+    #[schemars(length(min = 1, max = 63))]
+    #[x_kube(
+        validation = Rule::new("self.matches('^[A-Za-z0-9][A-Za-z0-9._-]*$')").message("name must begin with a letter or a digit and have only A-Z a-z 0-9 . _ -, for example default"),
+    )]
+    pub name: String,
+
+    /// The ARN of the role that Quay assumes (`sts_role_arn`), for example
+    /// `arn:aws:iam::123492922789:role/example-role`.
+    #[schemars(length(min = 20, max = 2048))]
+    #[x_kube(
+        validation = Rule::new("self.matches('^arn:(aws|aws-cn|aws-us-gov):iam::[0-9]{12}:role/([!-~]+/)?[A-Za-z0-9+=,.@_-]{1,64}$')").message("roleArn must be the ARN of an IAM role: arn:aws:iam::<12-digit account>:role/<name>"),
+    )]
+    pub role_arn: String,
+
+    /// The S3 bucket (`s3_bucket`).
+    #[schemars(length(min = 3, max = 63))]
+    #[x_kube(
+        validation = Rule::new("self.matches('^[a-z0-9][a-z0-9.-]*[a-z0-9]$')").message("bucket must be the name of an S3 bucket: 3 to 63 of a-z 0-9 . -, beginning and ending with a letter or a digit (not an ARN, not a URL)"),
+    )]
+    pub bucket: String,
+
+    /// The path in the bucket below which Quay keeps its blobs (`storage_path`).
+    #[serde(default = "default_storage_path")]
+    #[schemars(length(max = 512))]
+    #[x_kube(
+        validation = Rule::new("self.matches('^[^\\\\x00-\\\\x1f\\\\x7f]*$')").message("storagePath must have no control characters, for example /datastorage"),
+    )]
+    pub storage_path: String,
+
+    /// The AWS region of the bucket (`s3_region`), for example `us-east-1`. Exactly one of `region` and
+    /// `endpointUrl`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 32))]
+    #[x_kube(
+        validation = Rule::new("self.matches('^[a-z]+(-[a-z]+)+-[0-9]+$')").message("region must be an AWS region, for example us-east-1"),
+    )]
+    pub region: Option<String>,
+
+    /// The URL of an S3-compatible endpoint (`endpoint_url`). The operator's administrator must have allowed it with
+    /// `--allow-endpoint`. Exactly one of `region` and `endpointUrl`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 512))]
+    #[x_kube(
+        validation = Rule::new("self.matches('^https?://[^/?#@ ]+/?$')").message("endpointUrl must be http://host[:port] or https://host[:port], without user, path or query"),
+    )]
+    pub endpoint_url: Option<String>,
+
+    /// Who assumes the role.
+    pub auth: Auth,
+
+    /// The largest part of a multipart upload in GiB (`maximum_chunk_size_gb`); Quay's default is 5.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 5))]
+    pub maximum_chunk_size_gb: Option<u32>,
+
+    /// How Quay signs its requests to S3 (`signature_version`). Quay 3.11 and 3.12.0 do not know this key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signature_version: Option<SignatureVersion>,
+
+    /// Consent to move a live location: the new place as `<bucket>/<path>`. Without it an entry that stands at another
+    /// place is left alone, because Quay finds its blobs by the location's name and would lose them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 3, max = 600))]
+    pub accept_place: Option<String>,
+}
+
+/// How Quay signs its requests to S3: what we cannot prove we do not offer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub enum SignatureVersion {
+    /// AWS Signature Version 4 as S3 wants it.
+    #[serde(rename = "s3v4")]
+    S3v4,
+    /// AWS Signature Version 4.
+    #[serde(rename = "v4")]
+    V4,
+}
+
+/// Who assumes the role: exactly one way.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Auth {
+    /// An IAM user's access key, which Quay keeps in its configuration.
+    pub access_key: AccessKey,
+}
+
+/// An IAM user's access key, in a Secret.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AccessKey {
+    /// The Secret with the keys `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY`, or `aws_access_key_id` and
+    /// `aws_secret_access_key` as the Cloud Credential Operator spells them.
+    pub secret_ref: SecretRef,
+}
+
+/// A Secret of the same namespace.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SecretRef {
+    /// The Secret's name.
+    #[schemars(length(min = 1, max = 253))]
+    #[x_kube(
+        validation = Rule::new("self.matches('^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$')").message("secretRef.name must be the name of a Secret in this namespace: lower-case letters, digits, '-' and '.'"),
+    )]
+    pub name: String,
+}
+
+/// How the role is proven.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Verification {
+    /// How often a proven role is proven again: at least 5m, for example `1h` or `90m`.
+    #[serde(default = "default_interval")]
+    #[schemars(length(min = 2, max = 16))]
+    #[x_kube(
+        validation = Rule::new("self.matches('^([0-9]{1,5}h)?([0-9]{1,6}m)?([0-9]{1,8}s)?$') && duration(self) >= duration('5m') && duration(self) <= duration('24h')").message("interval must be from 5m to 24h, for example 1h, 90m or 1h30m"),
+    )]
+    pub interval: String,
+}
+
+impl Default for Verification {
+    fn default() -> Self {
+        Self { interval: default_interval() }
+    }
+}
+
+fn default_storage_path() -> String {
+    "/datastorage".into()
+}
+
+fn default_interval() -> String {
+    "1h".into()
+}

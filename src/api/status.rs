@@ -1,0 +1,95 @@
+//! What the operator reports on a `QuayStorage`, in the forms that `kubectl wait`, Flux and Argo CD read.
+//!
+//! Status is sent as a merge patch, in which null removes a field: so an absent field outside of a list is serialised.
+
+// The schema derive repeats each struct in a scope of its own, where its `pub` reaches nobody.
+#![allow(unreachable_pub)]
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use kube::KubeSchema;
+use serde::{Deserialize, Serialize};
+
+/// What was seen, proven and written.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct QuayStorageStatus {
+    /// The generation of the spec that this status speaks of.
+    #[serde(default)]
+    pub observed_generation: Option<i64>,
+
+    /// How many locations are proven and right in the bundle, of how many: for example `2/2`.
+    #[serde(default)]
+    pub summary: Option<String>,
+
+    /// `Ready`, `RoleProven`, `StorageProven`, `BundleCurrent`; `Reconciling` and `Stalled` only while they are true.
+    #[serde(default)]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
+    pub conditions: Vec<Condition>,
+
+    /// The config bundle as it was left.
+    #[serde(default)]
+    pub config_bundle: Option<ConfigBundleStatus>,
+
+    /// Each location of the spec, in its order.
+    #[serde(default)]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    pub locations: Vec<LocationStatus>,
+}
+
+/// The config bundle as it was left.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ConfigBundleStatus {
+    /// The Secret's name.
+    pub secret_name: String,
+
+    /// The Secret's resourceVersion after our last write to it.
+    #[serde(default)]
+    pub resource_version: Option<String>,
+
+    /// When this operator last changed the Secret for this resource.
+    #[serde(default)]
+    pub last_written_time: Option<Time>,
+
+    /// The locations that this resource has in the bundle.
+    #[serde(default)]
+    pub locations: Vec<String>,
+}
+
+/// One location's proof.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LocationStatus {
+    /// The location's name.
+    pub name: String,
+
+    /// `True` when the role has been assumed with the key that stands in the bundle or is about to, `False` when that
+    /// failed, `Unknown` while it is not known.
+    pub proven: String,
+
+    /// Why: one word of a closed set, as in the conditions.
+    pub reason: String,
+
+    /// What was tried, what was answered, and what to change.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub message: String,
+
+    /// Who tried: the access key's last four characters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub principal: Option<String>,
+
+    /// The last proof that succeeded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proof: Option<ProofStatus>,
+}
+
+/// A proof that succeeded.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ProofStatus {
+    /// When.
+    pub time: Time,
+
+    /// Of what: uid and resourceVersion of the key's Secret, and a hash of the inputs that are no secret.
+    pub of: String,
+}

@@ -1,0 +1,65 @@
+//! The only room that names the AWS SDK: clients, calls, and what AWS's answers mean.
+
+mod answer;
+mod sts;
+
+use std::time::Duration;
+
+use aws_sdk_sts::config::timeout::TimeoutConfig;
+use aws_sdk_sts::config::{BehaviorVersion, Credentials, FrameworkMetadata, Region, SharedHttpClient};
+use aws_smithy_http_client::tls::{self, rustls_provider::CryptoMode};
+use secrecy::ExposeSecret as _;
+
+use crate::plan::key::AccessKey;
+
+/// How long one call may take.
+const CALL_TIMEOUT: Duration = Duration::from_secs(10);
+/// The host that Quay's pods ask where their environment names no region: the global endpoint.
+const GLOBAL_STS: &str = "https://sts.amazonaws.com";
+
+/// Everything that clients share: one connector, one configuration. Clients are built from explicit credentials only:
+/// no default chain, no instance metadata, no profile.
+#[derive(Clone)]
+pub struct Aws {
+    http: SharedHttpClient,
+    sts_url: String,
+}
+
+impl Aws {
+    /// Reads the endpoints from the SDK's own variables: `AWS_ENDPOINT_URL_STS`, else `AWS_ENDPOINT_URL`, unless
+    /// `AWS_IGNORE_CONFIGURED_ENDPOINT_URLS` is true. Without them the endpoint is AWS's global one.
+    pub fn from_variables(variable: impl Fn(&str) -> Option<String>) -> Self {
+        let set = |name: &str| variable(name).filter(|value| !value.is_empty());
+        let ignored = set("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS").is_some_and(|v| v.eq_ignore_ascii_case("true"));
+        let configured = set("AWS_ENDPOINT_URL_STS").or_else(|| set("AWS_ENDPOINT_URL")).filter(|_| !ignored);
+        let http = aws_smithy_http_client::Builder::new()
+            .tls_provider(tls::Provider::Rustls(CryptoMode::Ring))
+            .build_https();
+        Self { http, sts_url: configured.unwrap_or_else(|| GLOBAL_STS.into()) }
+    }
+
+    /// The host of the STS endpoint, for messages and proof keys.
+    pub fn sts_endpoint(&self) -> &str {
+        &self.sts_url
+    }
+
+    fn sts(&self, key: &AccessKey) -> aws_sdk_sts::Client {
+        let credentials = Credentials::from_keys(key.id(), key.secret().expose_secret(), None);
+        let timeouts = TimeoutConfig::builder().operation_timeout(CALL_TIMEOUT).connect_timeout(CALL_TIMEOUT / 2);
+        let config = aws_sdk_sts::Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .credentials_provider(credentials)
+            .endpoint_url(&self.sts_url)
+            .http_client(self.http.clone())
+            .region(Region::from_static("us-east-1"))
+            // The global endpoint is signed for us-east-1. Retries are the proof room's, so that they are counted once.
+            .retry_config(aws_sdk_sts::config::retry::RetryConfig::disabled())
+            .timeout_config(timeouts.build())
+            .disable_clock_skew_correction(true);
+        let config = match FrameworkMetadata::new("registry-sts", Some(std::borrow::Cow::Borrowed(env!("CARGO_PKG_VERSION")))) {
+            Ok(name_and_version) => config.framework_metadata(name_and_version),
+            Err(_) => config,
+        };
+        aws_sdk_sts::Client::from_conf(config.build())
+    }
+}

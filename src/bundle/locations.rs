@@ -1,0 +1,125 @@
+//! The splices that bring `DISTRIBUTED_STORAGE_CONFIG` to the intent.
+
+use super::refusal::{Problem, Refusal};
+use super::screen::quoted;
+use super::storage::StorageEntry;
+use super::text::{Splice, colon_end, column, indentation, is_first_on_line, value_range};
+use super::tree::{Kind, Pair};
+use super::{Draft, STORAGE, arguments};
+
+/// Writes the entries that the document does not have as they shall be.
+pub(super) fn splice(draft: &mut Draft<'_>, entries: &[&StorageEntry]) -> Result<(), Refusal> {
+    let storage = draft.root.get(STORAGE);
+    let mut missing = Vec::new();
+    for entry in entries {
+        match storage.and_then(|storage| storage.value.get(entry.name.as_str())) {
+            None => missing.push(*entry),
+            Some(pair) if entry.is_read_at(pair) => {}
+            Some(pair) => replace(draft, entry, pair)?,
+        }
+    }
+    match storage {
+        _ if missing.is_empty() => Ok(()),
+        None => {
+            add_configuration(draft, &missing);
+            Ok(())
+        }
+        Some(storage) if storage.value.pairs().is_empty() => fill(draft, storage, &missing),
+        Some(storage) => append(draft, storage, &missing),
+    }
+}
+
+/// The whole key, where there is none.
+fn add_configuration(draft: &mut Draft<'_>, entries: &[&StorageEntry]) {
+    let layout = &draft.layout;
+    let mut lines = vec![format!("{STORAGE}:")];
+    lines.extend(block_lines(draft, entries).iter().map(|line| format!("{}{line}", " ".repeat(layout.step))));
+    let pair = layout.pair(STORAGE, &in_braces(draft, entries, draft.tall_base()));
+    draft.added.push((lines, pair));
+}
+
+fn block_lines(draft: &Draft<'_>, entries: &[&StorageEntry]) -> Vec<String> {
+    entries.iter().flat_map(|entry| draft.layout.block_location(entry)).collect()
+}
+
+fn in_braces(draft: &Draft<'_>, entries: &[&StorageEntry], base: Option<usize>) -> String {
+    let inner = base.map(|base| base + draft.layout.step);
+    let locations: Vec<String> = entries.iter().map(|entry| draft.layout.flow_location(entry, inner)).collect();
+    draft.layout.enclose('{', &locations, '}', base)
+}
+
+/// Puts locations where the value is missing, null or `{}`.
+fn fill(draft: &mut Draft<'_>, storage: &Pair, entries: &[&StorageEntry]) -> Result<(), Refusal> {
+    let (start, end) = value_range(draft.body, storage)?;
+    let colon = colon_end(draft.body, storage)?;
+    if draft.root.is_flow() {
+        let base = draft.layout.tall.then(|| indentation(draft.body, storage.key.start));
+        let space = if start == colon { " " } else { "" };
+        let text = format!("{space}{}", in_braces(draft, entries, base));
+        draft.splices.push(Splice::replace((start, end), text));
+        return Ok(());
+    }
+    let lines = block_lines(draft, entries);
+    let inside = storage.key.column + draft.layout.step;
+    let value_on_key_line = !draft.body[colon..start].contains('\n');
+    if value_on_key_line {
+        // A comment behind the value stays on the line of the key.
+        if end > start {
+            draft.splices.push(Splice::replace((colon, end), String::new()));
+        }
+        draft.add_lines_after(&storage.value, end, &lines, inside)
+    } else {
+        let at = column(draft.body, start);
+        let shift = if at > storage.key.column { 0 } else { inside - at };
+        let text = draft.layout.lines(&lines, at + shift);
+        let text = text.trim_end().get(at..).unwrap_or_default().to_owned();
+        draft.splices.push(Splice::replace((start, end), text));
+        Ok(())
+    }
+}
+
+/// Puts locations after those that stand.
+fn append(draft: &mut Draft<'_>, storage: &Pair, entries: &[&StorageEntry]) -> Result<(), Refusal> {
+    let Some(last) = storage.value.pairs().last() else { return Ok(()) };
+    let (body, layout) = (draft.body, &draft.layout);
+    if !storage.value.is_flow() {
+        let lines = block_lines(draft, entries);
+        let from = colon_end(body, last)?;
+        return draft.add_lines_after(&storage.value, from, &lines, storage.value.column);
+    }
+    let (_, end) = value_range(body, last)?;
+    let own_line = is_first_on_line(body, last.key.start);
+    let tall = layout.tall && own_line && body[last.value.start..last.value.end].contains('\n');
+    let between = if own_line { format!(",{}", layout.line(last.key.column)) } else { ", ".to_owned() };
+    let base = tall.then_some(last.key.column);
+    let text: String = entries.iter().flat_map(|entry| [between.clone(), layout.flow_location(entry, base)]).collect();
+    draft.splices.push(Splice::insert(end, text));
+    Ok(())
+}
+
+/// Brings an entry that stands to the intent.
+fn replace(draft: &mut Draft<'_>, entry: &StorageEntry, pair: &Pair) -> Result<(), Refusal> {
+    pair.key.guard_all()?;
+    pair.value.guard_all()?;
+    let Kind::List { items, flow } = &pair.value.kind else {
+        let (key, expected) = (entry.name.to_string(), "a list of a driver and its arguments");
+        return Err(pair.value.refuse(Problem::WrongKind { key, expected }));
+    };
+    if pair.key.string() != Some(entry.name.as_str()) {
+        draft.splices.push(Splice::replace((pair.key.start, pair.key.end), quoted(entry.name.as_str())));
+    }
+    if arguments::same_shape(entry, items, *flow) {
+        return arguments::splice(draft, entry, &items[1]);
+    }
+    let (start, end) = value_range(draft.body, pair)?;
+    let text = if *flow {
+        let spread = draft.layout.tall && draft.body[start..end].contains('\n');
+        draft.layout.flow_entry(entry, spread.then(|| indentation(draft.body, pair.key.start)))
+    } else {
+        let lines = draft.layout.block_entry(entry);
+        let at = column(draft.body, start);
+        draft.layout.lines(&lines, at).trim().to_owned()
+    };
+    draft.splices.push(Splice::replace((start, end), text));
+    Ok(())
+}

@@ -1,0 +1,249 @@
+//! Quay's `config.yaml`, text in, text out: what stands at `DISTRIBUTED_STORAGE_CONFIG`, and an edit that changes what
+//! is ours and no other byte. Three programs read the file, each by rules of its own (`PyYAML` in Quay, yaml.v3 in
+//! config-tool, yaml.v2 in the Quay operator); a document that they would not read alike is refused, never guessed at.
+
+mod arguments;
+mod layout;
+mod lists;
+mod locations;
+mod reader;
+mod refusal;
+mod screen;
+mod storage;
+#[cfg(test)]
+mod tests;
+mod text;
+mod tree;
+mod verify;
+
+use secrecy::{ExposeSecret, SecretString};
+
+pub use refusal::{Problem, Refusal};
+pub use storage::{FoundEntry, SignatureVersion, StorageEntry};
+
+use crate::place::LocationName;
+use layout::Layout;
+use lists::Expected;
+use text::Splice;
+use tree::{Kind, Node, Pair};
+
+const STORAGE: &str = "DISTRIBUTED_STORAGE_CONFIG";
+const PREFERENCE: &str = "DISTRIBUTED_STORAGE_PREFERENCE";
+const DEFAULTS: &str = "DISTRIBUTED_STORAGE_DEFAULT_LOCATIONS";
+
+/// Whether a key may be named to the user: one of Quay's storage keys, or an argument of the driver.
+fn is_our_key(key: &str) -> bool {
+    [STORAGE, PREFERENCE, DEFAULTS].contains(&key) || storage::ARGUMENTS.contains(&key)
+}
+
+/// Where our locations shall stand in `DISTRIBUTED_STORAGE_PREFERENCE`. Quay pushes to the first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Preference {
+    /// Wherever they stand; those that are missing are appended.
+    Keep,
+    /// Before all others, in spec order.
+    First,
+    /// After all others, in spec order.
+    Last,
+}
+
+/// What shall be written.
+pub struct Change<'a> {
+    /// The entries to write now.
+    pub entries: &'a [&'a StorageEntry],
+    /// All our locations in spec order. The lists name those of them that the document has after the edit.
+    pub ours: &'a [LocationName],
+    /// Where our locations stand in the preference.
+    pub preference: Preference,
+    /// Whether every blob shall be replicated to our locations (`DISTRIBUTED_STORAGE_DEFAULT_LOCATIONS`).
+    pub replicate: bool,
+}
+
+/// What an edit comes to.
+pub enum Edit {
+    /// The document already says what is wanted.
+    Unchanged,
+    /// The whole new text.
+    Changed(SecretString),
+}
+
+/// A parsed `config.yaml`. It holds the registry's secrets: it is wiped when dropped and cannot be printed.
+pub struct ConfigYaml {
+    text: SecretString,
+    /// Length of the byte order mark; positions of nodes count from after it.
+    mark: usize,
+    root: Node,
+}
+
+impl ConfigYaml {
+    /// Reads a document, and refuses one that cannot be edited with certainty.
+    pub fn parse(bytes: &[u8]) -> Result<Self, Refusal> {
+        let text = std::str::from_utf8(bytes).map_err(|error| not_utf8(bytes, error.valid_up_to()))?;
+        let body = screen::characters(text)?;
+        let tree = reader::read(body)?;
+        screen::between_scalars(body, &tree.opaque)?;
+        let root = tree.root;
+        if root.is_null() {
+            return Err(Refusal::whole(Problem::Empty));
+        }
+        root.guard()?;
+        if !matches!(root.kind, Kind::Map { .. }) {
+            return Err(root.refuse(Problem::NotAMapping));
+        }
+        for key in [STORAGE, PREFERENCE, DEFAULTS] {
+            if let Some(pair) = root.get(key) {
+                pair.key.guard()?;
+            }
+        }
+        if let Some(Pair { value, .. }) = root.get(STORAGE) {
+            value.guard()?;
+            if !value.is_null() && !matches!(value.kind, Kind::Map { .. }) {
+                let problem = Problem::WrongKind { key: STORAGE.to_owned(), expected: "a mapping of locations" };
+                return Err(value.refuse(problem));
+            }
+        }
+        verify::second_reader_agrees(body, &root)?;
+        let mark = text.len() - body.len();
+        Ok(Self { text: SecretString::from(text.to_owned()), mark, root })
+    }
+
+    /// What stands at a location's name. An entry in a form that [`ConfigYaml::edit`] refuses has no place.
+    pub fn entry(&self, name: &LocationName) -> Option<FoundEntry> {
+        self.location(name.as_str()).map(|pair| FoundEntry::of(&pair.value))
+    }
+
+    /// Whether all three readers already read the document's entry of this name as the intent.
+    pub fn is_current(&self, entry: &StorageEntry) -> bool {
+        self.location(entry.name.as_str()).is_some_and(|pair| entry.is_read_at(pair))
+    }
+
+    /// The text with the change made, every other byte as it was.
+    pub fn edit(&self, change: &Change<'_>) -> Result<Edit, Refusal> {
+        let mut draft = Draft::of(self);
+        locations::splice(&mut draft, change.entries)?;
+        let expected = lists::splice(&mut draft, change, self.locations())?;
+        draft.add_top_level()?;
+        self.finish(draft.splices, change, &expected)
+    }
+
+    fn finish(&self, mut splices: Vec<Splice>, change: &Change<'_>, expected: &[Expected]) -> Result<Edit, Refusal> {
+        if splices.is_empty() {
+            return Ok(Edit::Unchanged);
+        }
+        let unsure = || Refusal::whole(Problem::CannotVerify);
+        let new_body = SecretString::from(text::apply(self.body(), &mut splices).ok_or_else(unsure)?);
+        if !text::only_spliced(self.body(), &splices, new_body.expose_secret()) {
+            return Err(unsure());
+        }
+        let new = Self::parse(new_body.expose_secret().as_bytes()).map_err(|_| unsure())?;
+        if !verify::is_the_intent(self, &new, change, expected) {
+            return Err(unsure());
+        }
+        let mark = self.text.expose_secret().get(..self.mark).unwrap_or_default();
+        Ok(Edit::Changed(SecretString::from(format!("{mark}{}", new_body.expose_secret()))))
+    }
+
+    fn body(&self) -> &str {
+        self.text.expose_secret().get(self.mark..).unwrap_or_default()
+    }
+
+    fn locations(&self) -> &[Pair] {
+        self.root.get(STORAGE).map(|pair| pair.value.pairs()).unwrap_or_default()
+    }
+
+    fn location(&self, name: &str) -> Option<&Pair> {
+        self.root.get(STORAGE).and_then(|storage| storage.value.get(name))
+    }
+}
+
+fn not_utf8(bytes: &[u8], valid_up_to: usize) -> Refusal {
+    let before = String::from_utf8_lossy(bytes.get(..valid_up_to).unwrap_or_default());
+    let line = before.matches('\n').count() + 1;
+    let column = before.rsplit('\n').next().map_or(0, |last| last.chars().count()) + 1;
+    Refusal::at(line, column, Problem::NotUtf8)
+}
+
+/// An edit in the making.
+struct Draft<'a> {
+    body: &'a str,
+    root: &'a Node,
+    layout: Layout,
+    splices: Vec<Splice>,
+    /// Keys that the top level does not have yet: each as lines of block style and as a pair in braces.
+    added: Vec<(Vec<String>, String)>,
+}
+
+impl<'a> Draft<'a> {
+    fn of(document: &'a ConfigYaml) -> Self {
+        let (body, root) = (document.body(), &document.root);
+        let layout = Layout::of(body, root, root.get(STORAGE));
+        Self { body, root, layout, splices: Vec::new(), added: Vec::new() }
+    }
+
+    /// The indentation of a top-level line in braces, where braces take lines of their own.
+    fn tall_base(&self) -> Option<usize> {
+        let first = self.root.pairs().first().filter(|pair| text::is_first_on_line(self.body, pair.key.start));
+        let base = first.map_or(self.layout.step, |pair| pair.key.column);
+        self.layout.tall.then_some(base)
+    }
+
+    fn add_top_level(&mut self) -> Result<(), Refusal> {
+        if self.added.is_empty() {
+            return Ok(());
+        }
+        let added = std::mem::take(&mut self.added);
+        let newline = self.layout.newline;
+        let Some(last) = self.root.pairs().last() else {
+            let pairs: Vec<String> = added.into_iter().map(|(_, pair)| pair).collect();
+            let base = self.layout.tall.then_some(0);
+            let text = self.layout.enclose('{', &pairs, '}', base);
+            self.splices.push(Splice::replace((self.root.start, self.root.end), text));
+            return Ok(());
+        };
+        if self.root.is_flow() {
+            let between = match self.tall_base() {
+                Some(base) if text::is_first_on_line(self.body, last.key.start) => {
+                    format!(",{}", self.layout.line(base))
+                }
+                _ => ", ".to_owned(),
+            };
+            let text: String = added.into_iter().flat_map(|(_, pair)| [between.clone(), pair]).collect();
+            let (start, end) = text::value_range(self.body, last)?;
+            let space = if start == end { " " } else { "" };
+            self.splices.push(Splice::insert(end, format!("{space}{text}")));
+            return Ok(());
+        }
+        text::after_last_line(self.body, self.root)?;
+        let lines: Vec<String> = added.into_iter().flat_map(|(lines, _)| lines).collect();
+        let text = self.layout.lines(&lines, self.root.column);
+        self.splices.push(if self.body.ends_with('\n') {
+            Splice::insert(self.body.len(), text)
+        } else {
+            Splice::insert(self.body.len(), format!("{newline}{}", text.trim_end()))
+        });
+        Ok(())
+    }
+
+    /// Puts lines after the line on which a node ends, and after the comments below it that stand deeper than they do.
+    fn add_lines_after(
+        &mut self,
+        node: &Node,
+        from: usize,
+        lines: &[String],
+        indentation: usize,
+    ) -> Result<(), Refusal> {
+        let mut at = text::next_line(self.body, from.max(node.end));
+        while let Some(comment) = text::comment_line(self.body, at).filter(|column| *column > indentation) {
+            at = text::next_line(self.body, at + comment);
+        }
+        let text = self.layout.lines(lines, indentation);
+        if at == self.body.len() && !self.body.ends_with('\n') {
+            text::after_last_line(self.body, node)?;
+            let text = format!("{}{}", self.layout.newline, text.trim_end());
+            self.splices.push(Splice::insert(at, text));
+        } else {
+            self.splices.push(Splice::insert(at, text));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,57 @@
+//! The command line: one verb, one file. Data goes to stdout, everything else to stderr.
+
+mod crd;
+mod run;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Gives container registries AWS STS roles that are proven to work.
+///
+/// The operator test-assumes each role exactly as Quay will, and only then writes the STSS3Storage entry into
+/// DISTRIBUTED_STORAGE_CONFIG of the registry's config bundle.
+#[derive(Parser)]
+#[command(name = "registry-sts", version, about, arg_required_else_help = true)]
+struct Arguments {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    Run(run::Run),
+    Crd(crd::Crd),
+}
+
+/// Parses the arguments and does what they say. Exit codes: 0 done, 2 could not, 64 usage.
+pub async fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(message) => {
+            // Help and version are asked for; everything else is a usage error.
+            let code = if message.use_stderr() { 64 } else { 0 };
+            return if message.print().is_ok() { ExitCode::from(code) } else { ExitCode::from(2) };
+        }
+    };
+    let done = match arguments.verb {
+        Verb::Run(run) => run.run().await,
+        Verb::Crd(crd) => crd.run(),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(problem) => {
+            tell(&format!("registry-sts: {problem}"));
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// Why a verb could not do its work.
+type Problem = Box<dyn std::error::Error + Send + Sync>;
+
+fn tell(line: &str) {
+    use std::io::Write as _;
+    // Where stderr is closed nobody is left to tell.
+    let _ = writeln!(std::io::stderr(), "{line}");
+}

@@ -1,0 +1,76 @@
+//! `registry-sts run`
+
+use std::process;
+use std::time::Duration;
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tracing_subscriber::EnvFilter;
+
+use super::Problem;
+use crate::aws::Aws;
+use crate::controller::{self, Options};
+use crate::place::EndpointUrl;
+
+/// After SIGTERM, what is under way has this long to end.
+const GRACE: Duration = Duration::from_secs(4);
+
+/// Run the controller.
+///
+/// The Kubernetes API server is found as kubectl finds it: the in-cluster ServiceAccount, or KUBECONFIG. AWS endpoints
+/// are AWS's own, unless AWS_ENDPOINT_URL_STS or AWS_ENDPOINT_URL say otherwise. The operator has no AWS identity.
+///
+/// Examples:
+///   registry-sts run
+///   registry-sts run --namespace quay
+///   registry-sts run --allow-endpoint https://minio.example.com:9000
+#[derive(clap::Args)]
+#[command(verbatim_doc_comment)]
+pub(super) struct Run {
+    /// Work in this namespace only, instead of in all.
+    #[arg(long, value_name = "NAMESPACE")]
+    namespace: Option<String>,
+
+    /// Allow this value of endpointUrl: scheme, host and port. May be given several times.
+    #[arg(long, value_name = "URL")]
+    allow_endpoint: Vec<EndpointUrl>,
+
+    /// What to log: error, warn, info, debug, or a filter such as registry_sts=debug.
+    #[arg(long, value_name = "FILTER", default_value = "info", env = "RUST_LOG")]
+    log: String,
+}
+
+impl Run {
+    pub(super) async fn run(self) -> Result<(), Problem> {
+        let filter = EnvFilter::try_new(&self.log)?;
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false).init();
+        let stop = CancellationToken::new();
+        end_on_signal(stop.clone())?;
+
+        let client = kube::Client::try_default().await?;
+        let aws = Aws::from_variables(|name| std::env::var(name).ok());
+        let allowed_endpoints = self.allow_endpoint.into_iter().collect();
+        tracing::info!(version = env!("CARGO_PKG_VERSION"), sts = aws.sts_endpoint(), "started");
+        controller::run(client, aws, Options { namespace: self.namespace, allowed_endpoints }, stop).await;
+        tracing::info!("stopped");
+        Ok(())
+    }
+}
+
+/// On SIGTERM or SIGINT passes under way are finished; what has not ended after the grace period is given up.
+fn end_on_signal(stop: CancellationToken) -> Result<(), Problem> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tracing::info!("stopping");
+        stop.cancel();
+        tokio::time::sleep(GRACE).await;
+        tracing::warn!("not everything had ended in time");
+        process::exit(0);
+    });
+    Ok(())
+}

@@ -1,0 +1,60 @@
+//! The only room that names `kube::Api` for Secrets and Namespaces: what is read, written and watched there, and what
+//! the API server's answers mean.
+
+pub mod grants;
+pub mod namespaces;
+pub mod secret_watches;
+pub mod secrets;
+
+use std::future::Future;
+use std::time::Duration;
+
+/// How long one request to the API server may take. kube sets no limit of its own.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Why the API server did not do what was asked.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ApiProblem {
+    /// There is no such object.
+    #[error("the API server answered 404 NotFound")]
+    NotFound,
+    /// RBAC, admission or a terminating namespace forbids it.
+    #[error("the API server answered 403 Forbidden")]
+    Forbidden,
+    /// The object is no longer at the version that was observed.
+    #[error("the API server answered 409 Conflict")]
+    Conflict,
+    /// Another answer. Its text stays out: it may quote what was sent.
+    #[error("the API server answered {code} {reason}")]
+    Refused {
+        /// The HTTP status.
+        code: u16,
+        /// The API's word for it.
+        reason: String,
+    },
+    /// No answer.
+    #[error("the API server could not be reached")]
+    Unreachable,
+}
+
+impl From<&kube::Error> for ApiProblem {
+    fn from(error: &kube::Error) -> Self {
+        match error {
+            kube::Error::Api(status) => match status.code {
+                404 => Self::NotFound,
+                403 => Self::Forbidden,
+                409 => Self::Conflict,
+                code => Self::Refused { code, reason: status.reason.clone() },
+            },
+            _ => Self::Unreachable,
+        }
+    }
+}
+
+/// The answer to a request, within the time that a request has.
+pub async fn answered<T>(request: impl Future<Output = kube::Result<T>>) -> Result<T, ApiProblem> {
+    match tokio::time::timeout(REQUEST_TIMEOUT, request).await {
+        Ok(answer) => answer.map_err(|error| ApiProblem::from(&error)),
+        Err(_) => Err(ApiProblem::Unreachable),
+    }
+}

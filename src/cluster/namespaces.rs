@@ -1,0 +1,48 @@
+//! Which namespaces are being deleted: nothing is written there.
+
+use std::collections::HashSet;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use futures::{StreamExt as _, pin_mut};
+use k8s_openapi::api::core::v1::Namespace;
+use kube::api::{Api, PartialObjectMeta};
+use kube::runtime::WatchStreamExt as _;
+use kube::runtime::watcher::{self, Event};
+use kube::{Client, ResourceExt as _};
+
+/// The names of the namespaces that are being deleted.
+#[derive(Clone, Default)]
+pub struct TerminatingNamespaces(Arc<RwLock<HashSet<String>>>);
+
+impl TerminatingNamespaces {
+    /// Whether a namespace is being deleted, as far as is known.
+    pub fn contains(&self, namespace: &str) -> bool {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).contains(namespace)
+    }
+
+    /// Follows the namespaces for ever. Without the right to do so nothing is known, and nothing else suffers.
+    pub async fn follow(self, client: Client) {
+        let namespaces: Api<PartialObjectMeta<Namespace>> = Api::all(client);
+        let events = watcher::watcher(namespaces, watcher::Config::default().page_size(50)).default_backoff();
+        pin_mut!(events);
+        let mut listed = HashSet::new();
+        while let Some(event) = events.next().await {
+            let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
+            match event {
+                Ok(Event::Init) => listed.clear(),
+                Ok(Event::InitApply(namespace)) if namespace.metadata.deletion_timestamp.is_some() => {
+                    listed.insert(namespace.name_any());
+                }
+                Ok(Event::InitApply(_)) => {}
+                Ok(Event::InitDone) => *known = std::mem::take(&mut listed),
+                Ok(Event::Apply(namespace)) if namespace.metadata.deletion_timestamp.is_some() => {
+                    known.insert(namespace.name_any());
+                }
+                Ok(Event::Apply(namespace) | Event::Delete(namespace)) => {
+                    known.remove(&namespace.name_any());
+                }
+                Err(error) => tracing::debug!(%error, "namespaces cannot be watched"),
+            }
+        }
+    }
+}

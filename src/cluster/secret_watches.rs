@@ -1,0 +1,265 @@
+//! Watches of Secrets, one per namespace in which a resource refers to one: as metadata only, and of these nothing is
+//! kept but the versions of what our resources refer to.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use futures::{StreamExt as _, pin_mut};
+use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::Client;
+use kube::api::{Api, PartialObjectMeta};
+use kube::runtime::WatchStreamExt as _;
+use kube::runtime::watcher::{self, Event};
+use tokio::sync::mpsc;
+use tokio_util::task::AbortOnDropHandle;
+
+use super::ApiProblem;
+use crate::resource::ResourceId;
+
+/// Which Secret, at which version.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Version {
+    /// There is none of that name.
+    Absent,
+    /// This one.
+    At {
+        /// Its uid.
+        uid: String,
+        /// Its resourceVersion.
+        resource_version: String,
+    },
+}
+
+impl Version {
+    /// The version that an object's metadata tells.
+    pub fn of(metadata: &ObjectMeta) -> Self {
+        Self::At {
+            uid: metadata.uid.clone().unwrap_or_default(),
+            resource_version: metadata.resource_version.clone().unwrap_or_default(),
+        }
+    }
+
+    /// The object's resourceVersion; empty for one that is absent.
+    pub fn resource_version(&self) -> &str {
+        match self {
+            Self::Absent => "",
+            Self::At { resource_version, .. } => resource_version,
+        }
+    }
+
+    /// Whether a watch that tells this version lags behind the one that is known. The API server's versions are
+    /// decimal numbers that grow.
+    fn is_older_than(&self, known: &Self) -> bool {
+        match (self, known) {
+            (Self::At { resource_version: told, .. }, Self::At { resource_version: known, .. }) => {
+                matches!((told.parse::<u128>(), known.parse::<u128>()), (Ok(told), Ok(known)) if told < known)
+            }
+            _ => false,
+        }
+    }
+}
+
+/// How a namespace's watch is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Health {
+    /// The first list is not complete.
+    Starting,
+    /// Every change is seen.
+    Synced,
+    /// Changes are not seen, for want of permission or of an answer.
+    Failing,
+}
+
+struct Referenced {
+    version: Option<Version>,
+    told_since_init: bool,
+    by: HashSet<String>,
+}
+
+struct Namespace {
+    health: Health,
+    secrets: HashMap<String, Referenced>,
+    resources: HashMap<String, BTreeSet<String>>,
+    _watch: AbortOnDropHandle<()>,
+}
+
+type Namespaces = Arc<Mutex<HashMap<String, Namespace>>>;
+
+/// The watches.
+#[derive(Clone)]
+pub struct SecretWatches {
+    client: Client,
+    namespaces: Namespaces,
+    changed: mpsc::UnboundedSender<ResourceId>,
+}
+
+impl SecretWatches {
+    /// No watch yet. A resource of which a Secret changes is sent to `changed`.
+    pub fn new(client: Client, changed: mpsc::UnboundedSender<ResourceId>) -> Self {
+        Self { client, namespaces: Namespaces::default(), changed }
+    }
+
+    /// Notes what a resource refers to, before any of it is read, and starts the namespace's watch. Says how that is.
+    pub fn refer(&self, who: &ResourceId, secrets: BTreeSet<String>) -> Health {
+        let mut namespaces = self.lock();
+        let namespace = namespaces.entry(who.namespace.clone()).or_insert_with(|| self.open(&who.namespace));
+        if namespace.resources.get(&who.name) != Some(&secrets) {
+            namespace.unrefer(&who.name);
+            for secret in &secrets {
+                let referenced = namespace.secrets.entry(secret.clone()).or_insert_with(|| Referenced {
+                    version: None,
+                    told_since_init: false,
+                    by: HashSet::new(),
+                });
+                // Who shares a Secret with a newcomer may have to share, or to give up, a location of it.
+                self.tell(&who.namespace, &referenced.by);
+                referenced.by.insert(who.name.clone());
+            }
+            namespace.resources.insert(who.name.clone(), secrets);
+        }
+        namespace.health
+    }
+
+    /// The resource is gone. The last one of a namespace takes its watch along.
+    pub fn forget(&self, who: &ResourceId) {
+        let mut namespaces = self.lock();
+        let Some(namespace) = namespaces.get_mut(&who.namespace) else { return };
+        let sharing = namespace.unrefer(&who.name);
+        self.tell(&who.namespace, &sharing);
+        if namespace.resources.is_empty() {
+            namespaces.remove(&who.namespace);
+        }
+    }
+
+    /// The names of the resources that refer to a Secret.
+    pub fn referrers(&self, namespace: &str, secret: &str) -> Vec<String> {
+        let namespaces = self.lock();
+        let referenced = namespaces.get(namespace).and_then(|ns| ns.secrets.get(secret));
+        referenced.map(|referenced| referenced.by.iter().cloned().collect()).unwrap_or_default()
+    }
+
+    /// The version that a Secret is known to be at; none where changes are not seen.
+    pub fn version(&self, namespace: &str, secret: &str) -> Option<Version> {
+        let namespaces = self.lock();
+        let namespace = namespaces.get(namespace).filter(|ns| ns.health == Health::Synced)?;
+        namespace.secrets.get(secret)?.version.clone()
+    }
+
+    /// A Secret was read or written and is at this version, or it has to be read again.
+    pub fn saw(&self, namespace: &str, secret: &str, version: Option<Version>) {
+        let mut namespaces = self.lock();
+        if let Some(referenced) = namespaces.get_mut(namespace).and_then(|ns| ns.secrets.get_mut(secret)) {
+            referenced.version = version;
+            referenced.told_since_init = true;
+        }
+    }
+
+    fn open(&self, namespace: &str) -> Namespace {
+        let watch = AbortOnDropHandle::new(tokio::spawn(self.clone().follow(namespace.to_owned())));
+        Namespace { health: Health::Starting, secrets: HashMap::new(), resources: HashMap::new(), _watch: watch }
+    }
+
+    async fn follow(self, namespace: String) {
+        let secrets: Api<PartialObjectMeta<Secret>> = Api::namespaced(self.client.clone(), &namespace);
+        // Small pages: a Secret's metadata can hold all of it again (`last-applied-configuration`).
+        let events = watcher::watcher(secrets, watcher::Config::default().page_size(50)).default_backoff();
+        pin_mut!(events);
+        while let Some(event) = events.next().await {
+            if let Some(known) = self.lock().get_mut(&namespace) {
+                let to_tell = known.take(event);
+                self.tell(&namespace, &to_tell);
+            }
+        }
+    }
+
+    fn tell(&self, namespace: &str, names: &HashSet<String>) {
+        for name in names {
+            // Without a receiver the process is stopping.
+            let _ = self.changed.send(ResourceId { namespace: namespace.to_owned(), name: name.clone() });
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Namespace>> {
+        self.namespaces.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Namespace {
+    /// Takes what the watch says; tells which resources it concerns.
+    fn take(&mut self, event: watcher::Result<Event<PartialObjectMeta<Secret>>>) -> HashSet<String> {
+        match event {
+            Ok(Event::Init) => {
+                for referenced in self.secrets.values_mut() {
+                    referenced.told_since_init = false;
+                }
+                HashSet::new()
+            }
+            Ok(Event::InitApply(secret) | Event::Apply(secret)) => {
+                let version = Version::of(&secret.metadata);
+                self.told(secret.metadata.name.as_deref().unwrap_or_default(), version)
+            }
+            Ok(Event::Delete(secret)) => {
+                self.told(secret.metadata.name.as_deref().unwrap_or_default(), Version::Absent)
+            }
+            Ok(Event::InitDone) => {
+                let mut concerned = self.becomes(Health::Synced);
+                // What a list no longer lists is gone.
+                for referenced in self.secrets.values_mut().filter(|r| !r.told_since_init && r.version.is_some()) {
+                    if referenced.version.replace(Version::Absent) != Some(Version::Absent) {
+                        concerned.extend(referenced.by.iter().cloned());
+                    }
+                }
+                concerned
+            }
+            Err(error) => {
+                tracing::debug!(%error, "Secrets of a namespace cannot be watched");
+                let forbidden = match &error {
+                    watcher::Error::InitialListFailed(error) | watcher::Error::WatchStartFailed(error) => {
+                        ApiProblem::from(error) == ApiProblem::Forbidden
+                    }
+                    _ => false,
+                };
+                // An interrupted watch catches up when it can: what it then tells is compared with what is known.
+                if forbidden || self.health == Health::Starting {
+                    self.becomes(Health::Failing)
+                } else {
+                    HashSet::new()
+                }
+            }
+        }
+    }
+
+    fn told(&mut self, secret: &str, version: Version) -> HashSet<String> {
+        let Some(referenced) = self.secrets.get_mut(secret) else { return HashSet::new() };
+        referenced.told_since_init = true;
+        match &referenced.version {
+            Some(known) if *known == version || version.is_older_than(known) => HashSet::new(),
+            _ => {
+                referenced.version = Some(version);
+                referenced.by.clone()
+            }
+        }
+    }
+
+    fn becomes(&mut self, health: Health) -> HashSet<String> {
+        let changed = self.health != health;
+        self.health = health;
+        if changed { self.resources.keys().cloned().collect() } else { HashSet::new() }
+    }
+
+    /// Drops a resource's references; tells who shared one of them.
+    fn unrefer(&mut self, resource: &str) -> HashSet<String> {
+        let mut sharing = HashSet::new();
+        for secret in self.resources.remove(resource).unwrap_or_default() {
+            if let Some(referenced) = self.secrets.get_mut(&secret) {
+                referenced.by.remove(resource);
+                sharing.extend(referenced.by.iter().cloned());
+                if referenced.by.is_empty() {
+                    self.secrets.remove(&secret);
+                }
+            }
+        }
+        sharing
+    }
+}

@@ -1,0 +1,88 @@
+//! Reading Secrets, and the one change that is made to them.
+
+use std::collections::BTreeMap;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use k8s_openapi::api::core::v1::Secret;
+use kube::Client;
+use kube::api::{Api, Patch, PatchParams};
+use secrecy::{ExposeSecret as _, SecretSlice, SecretString};
+use serde_json::json;
+
+use super::secret_watches::Version;
+use super::{ApiProblem, answered};
+use crate::plan::BundleWrite;
+use crate::plan::observation::BundleSecret;
+
+/// Who writes, to the API server and in `managedFields`.
+pub const FIELD_MANAGER: &str = "registry-sts";
+/// The key of a bundle that holds Quay's configuration.
+const CONFIG: &str = "config.yaml";
+
+/// A Secret as it was read: its version, and what is needed of it.
+pub struct Read<T> {
+    /// Which object, at which version.
+    pub version: Version,
+    /// What is needed of it.
+    pub content: T,
+}
+
+/// Reads a Secret's data.
+///
+/// # Errors
+/// What the API server answered instead.
+pub async fn read_data(
+    client: &Client,
+    namespace: &str,
+    name: &str,
+) -> Result<Read<BTreeMap<String, SecretString>>, ApiProblem> {
+    let secret = read(client, namespace, name).await?;
+    let version = Version::of(&secret.metadata);
+    let content = secret
+        .data
+        .unwrap_or_default()
+        .into_iter()
+        // What is no UTF-8 is no access key either; the replacement characters are refused where it is parsed.
+        .map(|(key, value)| (key, SecretString::from(String::from_utf8_lossy(&value.0).into_owned())))
+        .collect();
+    Ok(Read { version, content })
+}
+
+/// Reads a config bundle.
+///
+/// # Errors
+/// What the API server answered instead.
+pub async fn read_bundle(client: &Client, namespace: &str, name: &str) -> Result<Read<BundleSecret>, ApiProblem> {
+    let secret = read(client, namespace, name).await?;
+    let version = Version::of(&secret.metadata);
+    let config = secret.data.and_then(|mut data| data.remove(CONFIG)).map(|value| SecretSlice::from(value.0));
+    let content = BundleSecret {
+        uid: secret.metadata.uid.unwrap_or_default(),
+        resource_version: secret.metadata.resource_version.unwrap_or_default(),
+        immutable: secret.immutable == Some(true),
+        deleting: secret.metadata.deletion_timestamp.is_some(),
+        config,
+    };
+    Ok(Read { version, content })
+}
+
+async fn read(client: &Client, namespace: &str, name: &str) -> Result<Secret, ApiProblem> {
+    let secrets: Api<Secret> = Api::namespaced(client.clone(), namespace);
+    answered(secrets.get(name)).await
+}
+
+/// Changes `config.yaml` of the very Secret at the very version that was observed; anything else is a `Conflict`.
+///
+/// # Errors
+/// What the API server answered instead; then nothing was written.
+pub async fn write_config(client: &Client, namespace: &str, write: &BundleWrite) -> Result<Version, ApiProblem> {
+    let secrets: Api<Secret> = Api::namespaced(client.clone(), namespace);
+    let patch = json!({
+        "metadata": {"uid": write.uid, "resourceVersion": write.resource_version},
+        "data": {CONFIG: BASE64.encode(write.config.expose_secret())},
+    });
+    let params = PatchParams { field_manager: Some(FIELD_MANAGER.into()), ..PatchParams::default() };
+    let secret = answered(secrets.patch_metadata(&write.secret_name, &params, &Patch::Merge(&patch))).await?;
+    Ok(Version::of(&secret.metadata))
+}

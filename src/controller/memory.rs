@@ -1,0 +1,66 @@
+//! What is remembered of a resource between two passes, so that a pass in which nothing is new asks nobody.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::api::QuayStorage;
+use crate::cluster::secret_watches::Version;
+use crate::plan::Standings;
+use crate::plan::key::AccessKey;
+use crate::reason::Failure;
+
+/// One resource's memory.
+pub(super) struct Memory {
+    /// When this process first met this generation of the resource.
+    pub(super) met: (Option<i64>, Instant),
+    /// The uid of the resource that is remembered: another of the same name is another resource.
+    pub(super) uid: Option<String>,
+    /// The keys as they were read, by Secret.
+    pub(super) keys: BTreeMap<String, KeyReading>,
+    /// The last plan's inputs, and how the bundle stands since.
+    pub(super) settled: Option<(Inputs, Standings)>,
+    /// The resource as our last status write left it, and the version on which it was based: the watch may not have
+    /// told us of our own write yet.
+    pub(super) reported: Option<(Option<String>, Arc<QuayStorage>)>,
+}
+
+impl Default for Memory {
+    fn default() -> Self {
+        Self { met: (None, Instant::now()), uid: None, keys: BTreeMap::new(), settled: None, reported: None }
+    }
+}
+
+/// A key Secret as it was read.
+#[derive(Clone)]
+pub(super) struct KeyReading {
+    /// At which version; none if it could not be read.
+    pub(super) version: Option<Version>,
+    /// The key in it.
+    pub(super) key: Result<AccessKey, Failure>,
+}
+
+/// Everything that a plan depends on. The same inputs give the same plan.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) struct Inputs {
+    pub(super) generation: Option<i64>,
+    pub(super) bundle: Version,
+    pub(super) locations: Vec<LocationInput>,
+}
+
+/// What a plan depends on in one location.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) struct LocationInput {
+    pub(super) key: Option<Version>,
+    pub(super) proof: ProofInput,
+    pub(super) claimed_by: Option<String>,
+}
+
+/// What a plan depends on in a proof: whether there is one, not when it was made.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum ProofInput {
+    Pending,
+    Proven,
+    Stale,
+    Failed,
+}

@@ -1,0 +1,164 @@
+//! The controller: it turns watches into passes over resources, and a pass is observe, plan, act, report.
+
+mod memory;
+mod observe;
+mod reconcile;
+mod report;
+
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use futures::{Stream, StreamExt as _, TryStreamExt as _, stream};
+use kube::api::{Api, Resource};
+use kube::core::DeserializeGuard;
+use kube::runtime::controller::{Action, Config, Error as ApplierError};
+use kube::runtime::events::{Recorder, Reporter};
+use kube::runtime::reflector::{self, ObjectRef, Store};
+use kube::runtime::watcher::{self, Event};
+use kube::runtime::{WatchStreamExt as _, applier, predicates};
+use kube::{Client, ResourceExt as _};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use crate::api::QuayStorage;
+use crate::aws::Aws;
+use crate::cluster::grants::Grants;
+use crate::cluster::namespaces::TerminatingNamespaces;
+use crate::cluster::secret_watches::SecretWatches;
+use crate::plan::desired::AllowedEndpoints;
+use crate::proof::ProofRoom;
+use crate::resource::ResourceId;
+use memory::Memory;
+
+/// A `QuayStorage` as it is stored: one that cannot be decoded does not stop the others.
+type Stored = DeserializeGuard<QuayStorage>;
+
+/// How many resources are passed over at the same time.
+const CONCURRENT_PASSES: u16 = 32;
+/// How long a pass that could not report waits for the next.
+const UNREPORTED_RETRY: Duration = Duration::from_secs(5);
+
+/// What the operator was told on its command line.
+pub struct Options {
+    /// The only namespace to work in; all, if none.
+    pub namespace: Option<String>,
+    /// The endpoints that a spec may name.
+    pub allowed_endpoints: AllowedEndpoints,
+}
+
+/// What a pass needs.
+struct Context {
+    client: Client,
+    proofs: ProofRoom,
+    secrets: SecretWatches,
+    terminating: TerminatingNamespaces,
+    grants: Grants,
+    events: Recorder,
+    resources: Store<Stored>,
+    allowed_endpoints: AllowedEndpoints,
+    memories: Mutex<HashMap<ResourceId, Memory>>,
+}
+
+impl Context {
+    /// What is remembered of a resource, for the pass that has it in hand.
+    fn recall(&self, who: &ResourceId) -> Memory {
+        self.memories.lock().unwrap_or_else(PoisonError::into_inner).remove(who).unwrap_or_default()
+    }
+
+    fn remember(&self, who: &ResourceId, memory: Memory) {
+        self.memories.lock().unwrap_or_else(PoisonError::into_inner).insert(who.clone(), memory);
+    }
+
+    fn forget(&self, who: &ResourceId) {
+        self.memories.lock().unwrap_or_else(PoisonError::into_inner).remove(who);
+        self.proofs.forget(who);
+        self.secrets.forget(who);
+    }
+}
+
+/// Runs until `stop`: then the passes under way are finished, and no new ones are begun.
+pub async fn run(client: Client, aws: Aws, options: Options, stop: CancellationToken) {
+    let (trigger, triggers) = mpsc::unbounded_channel();
+    let (resources, writer) = reflector::store();
+    let context = Arc::new(Context {
+        proofs: ProofRoom::new(aws, trigger.clone()),
+        secrets: SecretWatches::new(client.clone(), trigger),
+        terminating: TerminatingNamespaces::default(),
+        grants: Grants::of_this_process(&client).await,
+        events: Recorder::new(client.clone(), Reporter { controller: "registry-sts".into(), instance: None }),
+        resources: resources.clone(),
+        allowed_endpoints: options.allowed_endpoints,
+        memories: Mutex::default(),
+        client: client.clone(),
+    });
+    let namespaces = tokio::spawn(context.terminating.clone().follow(client.clone()));
+
+    let api: Api<Stored> = match &options.namespace {
+        Some(namespace) => Api::namespaced(client, namespace),
+        None => Api::all(client),
+    };
+    let events = watcher::watcher(api, watcher::Config::default()).default_backoff();
+    let changes = changed(events, writer, Arc::clone(&context));
+    let triggers = stream::unfold(triggers, |mut triggers| async move {
+        triggers.recv().await.map(|who| (ObjectRef::new(&who.name).within(&who.namespace), triggers))
+    });
+    let queue = stream::select(changes, triggers).take_until(stop.cancelled_owned()).map(Ok::<_, Infallible>);
+    let passes = applier(
+        |stored, context| Box::pin(reconcile::pass(stored, context)),
+        |_, _, _| Action::requeue(UNREPORTED_RETRY),
+        context,
+        resources,
+        queue,
+        Config::default().concurrency(CONCURRENT_PASSES),
+    );
+    passes
+        .for_each(|passed| async move {
+            match passed {
+                // A resource that is gone by the time its turn comes is not news.
+                Ok(_) | Err(ApplierError::ObjectNotFound(_)) => {}
+                Err(error) => tracing::warn!(%error, "a pass could not report"),
+            }
+        })
+        .await;
+    namespaces.abort();
+}
+
+/// The resources whose spec changed. Our own status writes change nothing else; what is gone is forgotten.
+fn changed(
+    events: impl Stream<Item = watcher::Result<Event<Stored>>> + Send + 'static,
+    mut writer: reflector::store::Writer<Stored>,
+    context: Arc<Context>,
+) -> impl Stream<Item = ObjectRef<Stored>> + Send {
+    let mut listed = std::collections::HashSet::new();
+    events
+        .inspect_err(|error| tracing::warn!(%error, "QuayStorages cannot be watched; trying again"))
+        .map_ok(move |event| {
+            match &event {
+                Event::Init => listed.clear(),
+                Event::InitApply(stored) => {
+                    listed.insert(id(stored));
+                }
+                Event::InitDone => {
+                    let known = context.resources.state();
+                    for gone in known.iter().map(|stored| id(stored)).filter(|who| !listed.contains(who)) {
+                        context.forget(&gone);
+                    }
+                    listed.clear();
+                }
+                Event::Delete(stored) => context.forget(&id(stored)),
+                Event::Apply(_) => {}
+            }
+            writer.apply_watcher_event(&event);
+            event
+        })
+        .applied_objects()
+        .predicate_filter(predicates::generation, kube::runtime::utils::PredicateConfig::default())
+        .filter_map(|stored| async move { stored.ok().map(|stored| ObjectRef::from_obj(&stored)) })
+        .boxed()
+}
+
+fn id(stored: &Stored) -> ResourceId {
+    ResourceId { namespace: stored.meta().namespace.clone().unwrap_or_default(), name: stored.name_any() }
+}

@@ -1,0 +1,134 @@
+//! Reporting: status with the version that was observed, and an Event for each transition.
+
+use std::sync::Arc;
+
+use k8s_openapi::api::core::v1::ObjectReference;
+use k8s_openapi::jiff::Timestamp;
+use kube::ResourceExt as _;
+use kube::api::{Api, Patch, PatchParams, Resource};
+use kube::core::error_boundary::InvalidObject;
+use kube::runtime::controller::Action;
+use kube::runtime::events::{Event, EventType};
+use serde_json::json;
+
+use super::Context;
+use super::memory::Memory;
+use crate::api::status::QuayStorageStatus;
+use crate::api::QuayStorage;
+use crate::cluster::secrets::FIELD_MANAGER;
+use crate::cluster::{ApiProblem, answered};
+use crate::reason::{Failure, Reason};
+use crate::resource::ResourceId;
+use crate::status::{self, Outcome};
+
+/// An Event's note is at most this long; the whole of it stands in status.
+const NOTE_LIMIT: usize = 1000;
+
+/// Writes the status, if it differs, and tells of transitions and writes.
+///
+/// # Errors
+/// That the status could not be written.
+pub(super) async fn report(
+    context: &Context,
+    who: &ResourceId,
+    resource: &Arc<QuayStorage>,
+    memory: &mut Memory,
+    outcome: &Outcome<'_>,
+    written: &[String],
+) -> Result<(), ApiProblem> {
+    let before = resource.status.as_ref();
+    let status = status::report(outcome, before, resource.metadata.generation, Timestamp::now());
+    if !written.is_empty() {
+        let note = format!("Wrote location {} into config.yaml of Secret {}.", written.join(", "), resource.spec.config_bundle_secret);
+        publish(context, resource.object_ref(&()), EventType::Normal, "BundleWritten", "Write", note).await;
+    }
+    if before == Some(&status) {
+        return Ok(());
+    }
+    let patch = json!({"metadata": {"resourceVersion": resource.metadata.resource_version}, "status": status});
+    let resources: Api<QuayStorage> = Api::namespaced(context.client.clone(), &who.namespace);
+    match answered(resources.patch_status(&who.name, &PatchParams::apply(FIELD_MANAGER), &Patch::Merge(&patch))).await {
+        Ok(reported) => {
+            memory.reported = Some((resource.metadata.resource_version.clone(), Arc::new(reported)));
+            tell_of_transition(context, resource, before, &status).await;
+            Ok(())
+        }
+        // It is gone: nobody is left to report to.
+        Err(ApiProblem::NotFound) => Ok(()),
+        Err(problem) => Err(problem),
+    }
+}
+
+async fn tell_of_transition(
+    context: &Context,
+    resource: &QuayStorage,
+    before: Option<&QuayStorageStatus>,
+    now: &QuayStorageStatus,
+) {
+    let ready = |status: &QuayStorageStatus| status.conditions.iter().find(|c| c.type_ == "Ready").cloned();
+    let Some(ready_now) = ready(now) else { return };
+    let same = before.and_then(ready).is_some_and(|c| c.status == ready_now.status && c.reason == ready_now.reason);
+    tracing::info!(
+        resource = %resource.name_any(), namespace = resource.namespace().unwrap_or_default(),
+        ready = ready_now.status, reason = ready_now.reason, "status written"
+    );
+    if same || ready_now.reason == Reason::ProofPending.as_str() {
+        return;
+    }
+    let kind = if ready_now.status == "True" { EventType::Normal } else { EventType::Warning };
+    publish(context, resource.object_ref(&()), kind, &ready_now.reason, "Prove", ready_now.message).await;
+}
+
+/// Events are a courtesy: one that cannot be written is logged, and nothing waits for it.
+async fn publish(
+    context: &Context,
+    about: ObjectReference,
+    type_: EventType,
+    reason: &str,
+    action: &str,
+    mut note: String,
+) {
+    if note.len() > NOTE_LIMIT {
+        let end = (0..=NOTE_LIMIT).rev().find(|&i| note.is_char_boundary(i)).unwrap_or(0);
+        note.truncate(end);
+        note.push('…');
+    }
+    let event = Event { type_, reason: reason.into(), note: Some(note), action: action.into(), secondary: None };
+    if let Err(problem) = answered(context.events.publish(&event, &about)).await {
+        tracing::debug!(%problem, "an Event could not be written");
+    }
+}
+
+/// Reports on an object that is no `QuayStorage` as this version knows it.
+///
+/// # Errors
+/// That the status could not be read or written.
+pub(super) async fn undecodable(
+    context: &Context,
+    who: &ResourceId,
+    object: &InvalidObject,
+) -> Result<Action, ApiProblem> {
+    // Of such an object only the metadata was kept; its status may still be readable.
+    let resources: Api<kube::api::DynamicObject> = Api::namespaced_with(
+        context.client.clone(),
+        &who.namespace,
+        &kube::api::ApiResource::erase::<QuayStorage>(&()),
+    );
+    let stored = match answered(resources.get(&who.name)).await {
+        Err(ApiProblem::NotFound) => return Ok(Action::await_change()),
+        other => other?,
+    };
+    let before: Option<QuayStorageStatus> =
+        stored.data.get("status").and_then(|status| serde_json::from_value(status.clone()).ok());
+    let failure = Failure::new(
+        Reason::InvalidSpec,
+        format!("This object cannot be read as a QuayStorage: {}. Correct it, or install the CRD of the operator's version and apply the object again.", object.error),
+    );
+    let status = status::report(&Outcome::Invalid(failure), before.as_ref(), object.metadata.generation, Timestamp::now());
+    if before.as_ref() != Some(&status) {
+        let patch = json!({"metadata": {"resourceVersion": stored.metadata.resource_version}, "status": status});
+        answered(resources.patch_status(&who.name, &PatchParams::apply(FIELD_MANAGER), &Patch::Merge(&patch))).await?;
+        tracing::warn!(resource = %who, error = object.error, "an object cannot be decoded");
+    }
+    Ok(Action::await_change())
+}

@@ -1,0 +1,31 @@
+//! registry-sts gives container registries AWS STS roles that are proven to work.
+//!
+//! Data flows one way, and every pass over a resource ends in a report:
+//!
+//! ```text
+//! CR, Secrets, proofs --observe--> Observation --plan (pure)--> Plan --act--> Outcome --status (pure)--> report
+//! ```
+//!
+//! A proof is an observation: a pass asks the proof room and never waits for AWS; a finished proof brings the resource
+//! back. Pure rooms know no async, clock, environment, kube or AWS: what they need is passed in, time included.
+
+pub mod api;
+/// PURE: the ARN of an IAM role.
+pub mod arn;
+pub mod aws;
+/// PURE: Quay's `config.yaml`, text in, text out.
+pub mod bundle;
+pub mod cli;
+pub mod cluster;
+pub mod controller;
+/// PURE: where blobs are, and what counts as the same place.
+pub mod place;
+/// PURE: desired and observed, turned into what is to be done.
+pub mod plan;
+pub mod proof;
+/// PURE: the closed set of reasons.
+pub mod reason;
+/// PURE: how a resource is named.
+pub mod resource;
+/// PURE: what came of a plan, turned into status.
+pub mod status;

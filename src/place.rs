@@ -1,0 +1,330 @@
+//! Where a registry's blobs are: the S3 host, the bucket and the path. Quay finds blobs by location name, so a
+//! location whose place changes loses them; what counts as the same place is decided here.
+
+use std::fmt;
+use std::str::FromStr;
+
+use crate::arn::Partition;
+
+/// A value that does not have the form it must have: what was found, and what is expected.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("is {found:?}: expected {expected}")]
+pub struct Malformed {
+    found: String,
+    expected: &'static str,
+}
+
+/// A text of a fixed grammar: the type, what its documentation says, the grammar in words, the test for it.
+macro_rules! text_of_a_grammar {
+    ($(#[$doc:meta])* $name:ident, $expected:literal, $fits:expr) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub struct $name(String);
+
+        impl $name {
+            /// The text as it was given.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = Malformed;
+
+            fn from_str(text: &str) -> Result<Self, Malformed> {
+                let fits: fn(&str) -> bool = $fits;
+                if fits(text) {
+                    Ok(Self(text.into()))
+                } else {
+                    Err(Malformed { found: text.into(), expected: $expected })
+                }
+            }
+        }
+    };
+}
+
+text_of_a_grammar!(
+    /// The name of a storage location: a key of `DISTRIBUTED_STORAGE_CONFIG`, and a row in Quay's database.
+    LocationName,
+    "1 to 63 of A-Z a-z 0-9 . _ -, beginning with a letter or a digit",
+    |text| (1..=63).contains(&text.len())
+        && text.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
+);
+
+text_of_a_grammar!(
+    /// The name of an S3 bucket.
+    Bucket,
+    "a bucket name: 3 to 63 of a-z 0-9 . -, beginning and ending with a letter or a digit",
+    |text| (3..=63).contains(&text.len())
+        && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b".-".contains(&b))
+        && !text.starts_with(['.', '-'])
+        && !text.ends_with(['.', '-'])
+);
+
+text_of_a_grammar!(
+    /// `storage_path`: what Quay puts before every key. `""` and `/` are the bucket's root.
+    StoragePath,
+    "a path of at most 512 characters without control characters",
+    |text| text.len() <= 512 && !text.chars().any(char::is_control)
+);
+
+text_of_a_grammar!(
+    /// An AWS region, for example `eu-west-1`.
+    Region,
+    "an AWS region such as us-east-1",
+    |text| {
+        let parts: Vec<&str> = text.split('-').collect();
+        text.len() <= 32
+            && parts.len() >= 3
+            && parts.iter().enumerate().all(|(i, part)| {
+                let last = i + 1 == parts.len();
+                !part.is_empty()
+                    && part.bytes().all(|b| if last { b.is_ascii_digit() } else { b.is_ascii_lowercase() })
+            })
+    }
+);
+
+/// The URL of an S3-compatible endpoint: scheme, host and port, nothing else.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct EndpointUrl {
+    text: String,
+    origin: String,
+}
+
+impl EndpointUrl {
+    const EXPECTED: &'static str = "http://host[:port] or https://host[:port], without user, path or query";
+
+    /// The URL as it was given.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// Scheme, host in lower case and port, the default port spelled out: two URLs of the same origin are equal here.
+    pub fn origin(&self) -> &str {
+        &self.origin
+    }
+
+    fn host(&self) -> &str {
+        let authority = self.origin.split_once("://").map_or(self.origin.as_str(), |(_, rest)| rest);
+        authority.rsplit_once(':').map_or(authority, |(host, _)| host)
+    }
+}
+
+impl FromStr for EndpointUrl {
+    type Err = Malformed;
+
+    fn from_str(text: &str) -> Result<Self, Malformed> {
+        let malformed = || Malformed { found: text.into(), expected: Self::EXPECTED };
+        let (scheme, rest) = text.split_once("://").ok_or_else(malformed)?;
+        let scheme = scheme.to_ascii_lowercase();
+        let default_port = match scheme.as_str() {
+            "http" => "80",
+            "https" => "443",
+            _ => return Err(malformed()),
+        };
+        let authority = rest.strip_suffix('/').unwrap_or(rest).to_ascii_lowercase();
+        let (host, port) = match authority.rsplit_once(':') {
+            // An IPv6 address in brackets has colons of its own.
+            Some((host, port)) if !port.ends_with(']') => (host, port),
+            _ => (authority.as_str(), default_port),
+        };
+        let bare_host = host.strip_prefix('[').and_then(|h| h.strip_suffix(']'));
+        let host_fits = match bare_host {
+            Some(address) => address.parse::<std::net::Ipv6Addr>().is_ok(),
+            None => {
+                !host.is_empty()
+                    && host.bytes().all(|b| b.is_ascii_alphanumeric() || b".-".contains(&b))
+                    && host.starts_with(|c: char| c.is_ascii_alphanumeric())
+            }
+        };
+        match port.parse::<u16>() {
+            Ok(port) if port > 0 && host_fits && text.len() <= 512 => {
+                Ok(Self { text: text.into(), origin: format!("{scheme}://{host}:{port}") })
+            }
+            _ => Err(malformed()),
+        }
+    }
+}
+
+/// Where a location's S3 is, as the spec names it: exactly one of the two, because Quay ignores `endpoint_url` when
+/// `s3_region` is set.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Endpoint {
+    /// AWS itself, in this region (`s3_region`).
+    Region(Region),
+    /// Something that speaks S3 at this address (`endpoint_url`).
+    Url(EndpointUrl),
+}
+
+impl Endpoint {
+    /// The host that this endpoint is, for comparing places.
+    pub fn host(&self) -> S3Host {
+        match self {
+            Self::Region(region) => S3Host::Aws(Partition::of_region(region.as_str())),
+            Self::Url(url) => S3Host::of_url(url),
+        }
+    }
+}
+
+/// An S3 host as far as it decides which bucket a bucket's name means.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum S3Host {
+    /// AWS: a bucket's name is unique in a partition, whichever region's host is asked for it.
+    Aws(Partition),
+    /// Another provider, by its origin.
+    Other(String),
+}
+
+impl S3Host {
+    /// The host that a URL is: AWS's own S3 hosts of one partition are one.
+    pub fn of_url(url: &EndpointUrl) -> Self {
+        let host = url.host();
+        let (partition, rest) = match (host.strip_suffix(".amazonaws.com.cn"), host.strip_suffix(".amazonaws.com")) {
+            (Some(rest), _) => (Partition::China, rest),
+            (None, Some(rest)) if rest.contains("us-gov-") => (Partition::GovCloud, rest),
+            (None, Some(rest)) => (Partition::Aws, rest),
+            (None, None) => return Self::Other(url.origin().into()),
+        };
+        if rest == "s3" || rest.starts_with("s3.") || rest.starts_with("s3-") {
+            Self::Aws(partition)
+        } else {
+            Self::Other(url.origin().into())
+        }
+    }
+}
+
+impl fmt::Display for S3Host {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Aws(Partition::Aws) => f.write_str("AWS"),
+            Self::Aws(partition) => write!(f, "AWS ({})", partition.as_str()),
+            Self::Other(origin) => f.write_str(origin),
+        }
+    }
+}
+
+/// A location's place. Two equal places hold the same blobs.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Place {
+    host: S3Host,
+    bucket: String,
+    /// What Quay puts before every key, after its own normalisation.
+    prefix: String,
+}
+
+impl Place {
+    /// The place at a host, a bucket and a `storage_path` as Quay reads it.
+    pub fn new(host: S3Host, bucket: &str, storage_path: &str) -> Self {
+        Self { host, bucket: bucket.into(), prefix: key_prefix(storage_path) }
+    }
+
+    /// Whether `acceptPlace: <bucket>/<path>` names this place.
+    pub fn is_named_by(&self, accept_place: &str) -> bool {
+        let (bucket, path) = accept_place.split_once('/').unwrap_or((accept_place, ""));
+        self.bucket == bucket && self.prefix == key_prefix(path)
+    }
+
+    /// The value of `acceptPlace` that names this place.
+    pub fn consent(&self) -> String {
+        // Of two leading slashes Quay strips one; a prefix that still begins with one needs the other back.
+        let path = if self.prefix.starts_with('/') { format!("/{}", self.prefix) } else { self.prefix.clone() };
+        let full = format!("{}/{path}", self.bucket);
+        match full.strip_suffix('/') {
+            Some(short) if self.is_named_by(short) => short.into(),
+            _ => full,
+        }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{} on {}", self.bucket, self.prefix, self.host)
+    }
+}
+
+/// Quay joins the path and the key, then strips exactly one leading slash.
+fn key_prefix(storage_path: &str) -> String {
+    let mut joined = storage_path.to_owned();
+    if !joined.is_empty() && !joined.ends_with('/') {
+        joined.push('/');
+    }
+    joined.strip_prefix('/').map(str::to_owned).unwrap_or(joined)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(endpoint: &str, path: &str) -> Place {
+        let endpoint = match endpoint.parse::<Region>() {
+            Ok(region) => Endpoint::Region(region),
+            Err(_) => Endpoint::Url(endpoint.parse().unwrap()),
+        };
+        Place::new(endpoint.host(), "quay-bucket", path)
+    }
+
+    #[test]
+    fn paths_that_give_quay_the_same_keys_are_the_same_place() {
+        for (one, other, same) in [
+            ("/datastorage", "datastorage", true),
+            ("/datastorage", "/datastorage/", true),
+            ("", "/", true),
+            ("//a", "/a", false),
+            ("/a//", "/a", false),
+            ("/a", "/A", false),
+            ("/a", "/a/b", false),
+        ] {
+            assert_eq!(at("us-east-1", one) == at("us-east-1", other), same, "{one:?} {other:?}");
+        }
+    }
+
+    #[test]
+    fn hosts_of_one_partition_are_the_same_place_and_others_are_not() {
+        for (one, other, same) in [
+            ("us-east-1", "eu-west-1", true),
+            ("us-east-1", "https://s3.amazonaws.com", true),
+            ("us-east-1", "https://s3.eu-west-1.amazonaws.com:443/", true),
+            ("us-east-1", "https://s3-eu-west-1.amazonaws.com", true),
+            ("us-east-1", "cn-north-1", false),
+            ("cn-north-1", "https://s3.cn-north-1.amazonaws.com.cn", true),
+            ("us-gov-west-1", "https://s3.us-gov-west-1.amazonaws.com", true),
+            ("us-east-1", "https://s3.us-gov-west-1.amazonaws.com", false),
+            ("us-east-1", "https://minio.example.com", false),
+            ("https://MINIO.example.com", "https://minio.example.com:443", true),
+            ("https://minio.example.com", "http://minio.example.com", false),
+            ("us-east-1", "https://s3.amazonaws.com.example.com", false),
+        ] {
+            assert_eq!(at(one, "/x") == at(other, "/x"), same, "{one:?} {other:?}");
+        }
+    }
+
+    #[test]
+    fn the_consent_that_is_printed_is_the_consent_that_is_accepted() {
+        for path in ["", "/", "//", "///", "/datastorage", "datastorage/", "//a", "/a//", "a b"] {
+            let place = at("us-east-1", path);
+            assert!(place.is_named_by(&place.consent()), "{path:?}: {}", place.consent());
+        }
+        assert_eq!(at("us-east-1", "/datastorage").consent(), "quay-bucket/datastorage");
+        assert!(!at("us-east-1", "/datastorage").is_named_by("other-bucket/datastorage"));
+        assert!(!at("us-east-1", "/datastorage").is_named_by("quay-bucket"));
+    }
+
+    #[test]
+    fn grammars_refuse_what_the_schema_refuses() {
+        assert!("default".parse::<LocationName>().is_ok() && "123".parse::<LocationName>().is_ok());
+        assert!("".parse::<LocationName>().is_err() && "a b".parse::<LocationName>().is_err());
+        assert!("my-quay.bucket".parse::<Bucket>().is_ok() && "My".parse::<Bucket>().is_err());
+        assert!("us-gov-west-1".parse::<Region>().is_ok() && "us-east".parse::<Region>().is_err());
+        for bad in ["minio", "ftp://a", "https://", "https://a/path", "https://u:p@a", "http://a:0", "http://a b"] {
+            assert!(bad.parse::<EndpointUrl>().is_err(), "{bad}");
+        }
+        assert_eq!("HTTP://[::1]:9000".parse::<EndpointUrl>().unwrap().origin(), "http://[::1]:9000");
+    }
+}

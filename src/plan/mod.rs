@@ -1,0 +1,167 @@
+//! PURE: what is desired and what was seen, turned into what is to be done.
+
+pub mod claim;
+pub mod desired;
+pub mod key;
+pub mod observation;
+mod render;
+
+use secrecy::SecretString;
+
+pub use desired::Desired;
+pub use observation::{Observation, ProofState};
+
+use crate::place::Place;
+use crate::reason::{Failure, Reason};
+use observation::{BundleSecret, ObservedBundle, Reference};
+
+/// What is to be done. Printing it is the dry run.
+pub struct Plan {
+    /// What holds for each location once the plan has been carried out, in the order of the spec.
+    pub locations: Vec<PlannedLocation>,
+    /// How the bundle stands.
+    pub standings: Standings,
+    /// The change of the bundle, if there is one to make.
+    pub write: Option<BundleWrite>,
+}
+
+/// A location in a plan.
+pub struct PlannedLocation {
+    /// Its name.
+    pub name: String,
+    /// What is known of its role.
+    pub proof: ProofState,
+    /// The last four characters of the key that was tried.
+    pub key_last_four: Option<String>,
+}
+
+/// How the bundle stands with respect to the intent, once the plan has been carried out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Standings {
+    /// Nobody looked.
+    NotLooked,
+    /// The bundle as a whole cannot be used.
+    Unusable(Failure),
+    /// Each location's entry, in the order of the spec.
+    Each(Vec<Standing>),
+}
+
+/// How a location's entry stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// It reads as intended.
+    Current,
+    /// It is left as it is, for this reason.
+    Kept(Failure),
+}
+
+/// A change of the bundle Secret.
+pub struct BundleWrite {
+    /// The Secret's name.
+    pub secret_name: String,
+    /// The Secret's uid: another Secret of that name is another bundle.
+    pub uid: String,
+    /// The version that was observed. If it is no longer that, nothing is written.
+    pub resource_version: String,
+    /// The new value of `config.yaml`.
+    pub config: SecretString,
+    /// The names of the locations whose entries change or are new.
+    pub locations: Vec<String>,
+}
+
+impl Plan {
+    /// The plan for what was seen.
+    pub fn make(desired: &Desired, seen: &Observation) -> Self {
+        let locations = desired
+            .locations
+            .iter()
+            .zip(&seen.locations)
+            .map(|(location, seen)| PlannedLocation {
+                name: location.name.clone(),
+                proof: match &location.wanted {
+                    Ok(_) => seen.proof.clone(),
+                    Err(invalid) => ProofState::Failed(invalid.clone()),
+                },
+                key_last_four: seen.key.as_ref().ok().map(|key| key.last_four().to_owned()),
+            })
+            .collect();
+        let (standings, write) = match &seen.bundle {
+            ObservedBundle::NotLooked => (Standings::NotLooked, None),
+            ObservedBundle::Unchanged(standings) => (standings.clone(), None),
+            ObservedBundle::Read(bundle) => match editable(&desired.bundle, bundle) {
+                Err(failure) => (Standings::Unusable(failure), None),
+                Ok((secret, config)) => match render::render(desired, &seen.locations, config) {
+                    Err(refusal) => (Standings::Unusable(uneditable(&desired.bundle, &refusal)), None),
+                    Ok(rendered) => {
+                        let write = rendered.config.map(|config| BundleWrite {
+                            secret_name: desired.bundle.clone(),
+                            uid: secret.uid.clone(),
+                            resource_version: secret.resource_version.clone(),
+                            config,
+                            locations: rendered.changed,
+                        });
+                        (Standings::Each(rendered.standings), write)
+                    }
+                },
+            },
+        };
+        Self { locations, standings, write }
+    }
+}
+
+/// The bundle's `config.yaml`, or why there is none to edit.
+fn editable<'a>(name: &str, bundle: &'a Reference<BundleSecret>) -> Result<(&'a BundleSecret, &'a [u8]), Failure> {
+    use secrecy::ExposeSecret as _;
+    let secret = match bundle {
+        Reference::Found(secret) => secret,
+        Reference::Missing => {
+            return Err(Failure::new(
+                Reason::BundleMissing,
+                format!("Secret {name} (spec.configBundleSecret) does not exist in this namespace. Create it, or name the Secret that QuayRegistry's spec.configBundleSecret names."),
+            ));
+        }
+        Reference::Forbidden { grant } => {
+            return Err(Failure::new(
+                Reason::BundleForbidden,
+                format!("The operator may not read Secret {name} (spec.configBundleSecret). Grant it: {grant}"),
+            ));
+        }
+        Reference::Unreadable { why } => {
+            return Err(Failure::new(Reason::BundleUnreadable, format!("Secret {name} could not be read: {why}.")));
+        }
+    };
+    if secret.deleting {
+        return Err(Failure::new(
+            Reason::BundleMissing,
+            format!("Secret {name} (spec.configBundleSecret) is being deleted, so nothing is written into it."),
+        ));
+    }
+    let Some(config) = &secret.config else {
+        return Err(Failure::new(
+            Reason::ConfigMissing,
+            format!("Secret {name} has no key config.yaml. Put Quay's config.yaml there, as the config bundle of a QuayRegistry has it."),
+        ));
+    };
+    if secret.immutable {
+        return Err(Failure::new(
+            Reason::BundleImmutable,
+            format!("Secret {name} is immutable: Kubernetes refuses any change of it. Create a new Secret without `immutable: true` and name it in spec.configBundleSecret, here and in the QuayRegistry."),
+        ));
+    }
+    Ok((secret, config.expose_secret()))
+}
+
+fn uneditable(name: &str, refusal: &crate::bundle::Refusal) -> Failure {
+    Failure::new(
+        Reason::BundleUneditable,
+        format!("Secret {name}, key config.yaml: {refusal} Nothing was changed."),
+    )
+}
+
+/// That a location would move: both places, and how to consent.
+fn would_move(location: &str, stands: &str, intended: &Place) -> Failure {
+    Failure::new(
+        Reason::WouldMoveData,
+        format!("The bundle has location {location:?} {stands}; the spec puts it at {intended}. Quay finds its blobs by the location's name and would lose those that it has there. Copy them and set acceptPlace: {:?} on the location, or correct the spec.", intended.consent()),
+    )
+}

@@ -1,0 +1,98 @@
+//! What was seen. An answer is a value: that something is missing, forbidden or unreachable is one too.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use secrecy::SecretSlice;
+
+use super::key::AccessKey;
+use crate::reason::Failure;
+
+/// What a reference to an object leads to.
+#[derive(Clone)]
+pub enum Reference<T> {
+    /// The object.
+    Found(T),
+    /// There is none of that name.
+    Missing,
+    /// The API server does not let the operator see it.
+    Forbidden {
+        /// The command that grants it.
+        grant: String,
+    },
+    /// The API server did not answer the question.
+    Unreadable {
+        /// What it said instead.
+        why: String,
+    },
+}
+
+/// One location as it was seen, in the order of the spec.
+#[derive(Clone)]
+pub struct ObservedLocation {
+    /// The key that would be written, or why there is none.
+    pub key: Result<AccessKey, Failure>,
+    /// What is known of the role.
+    pub proof: ProofState,
+    /// The `QuayStorage` that writes this location, if that is another one.
+    pub claimed_by: Option<String>,
+}
+
+/// What is known of a role with a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ProofState {
+    /// The first attempt is under way.
+    Pending,
+    /// Assumed, by this process and not longer ago than the interval.
+    Proven(Proof),
+    /// Assumed not long ago; AWS could not be reached since.
+    Stale(Proof, Failure),
+    /// Not assumed, or nothing to assume it with.
+    Failed(Failure),
+}
+
+/// A proof that succeeded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Proof {
+    /// When.
+    pub at: Timestamp,
+    /// Of what: uid and resourceVersion of the key's Secret, and a hash of the inputs that are no secret.
+    pub of: String,
+}
+
+/// The bundle Secret as it was seen.
+#[derive(Clone)]
+pub enum ObservedBundle {
+    /// Not looked at: no location has an answer yet.
+    NotLooked,
+    /// As it was when it was last planned, and so is everything else that the plan depends on.
+    Unchanged(super::Standings),
+    /// Read just now.
+    Read(Reference<BundleSecret>),
+}
+
+/// A bundle Secret.
+#[derive(Clone)]
+pub struct BundleSecret {
+    /// Its uid.
+    pub uid: String,
+    /// Its version, the precondition of a write.
+    pub resource_version: String,
+    /// Whether Kubernetes refuses any change of it.
+    pub immutable: bool,
+    /// Whether it is being deleted.
+    pub deleting: bool,
+    /// The value of `config.yaml`, if it has that key. As a whole it is a secret.
+    pub config: Option<SecretSlice<u8>>,
+}
+
+/// All that a plan is made from.
+#[derive(Clone)]
+pub struct Observation {
+    /// The locations, in the order of the spec.
+    pub locations: Vec<ObservedLocation>,
+    /// The bundle.
+    pub bundle: ObservedBundle,
+    /// When a proof is due to be made or made again, whichever is first.
+    pub next_proof: Option<Duration>,
+}

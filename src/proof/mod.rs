@@ -1,0 +1,162 @@
+//! The proof room: it makes proofs, keeps them, makes them again, and tells who waits. Asking never waits for AWS.
+
+mod record;
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use secrecy::ExposeSecret as _;
+use sha2::{Digest as _, Sha256};
+use tokio::sync::{Semaphore, mpsc};
+use tokio_util::task::TaskTracker;
+
+use crate::arn::RoleArn;
+use crate::aws::Aws;
+use crate::plan::ProofState;
+use crate::plan::key::AccessKey;
+use crate::resource::ResourceId;
+use record::Record;
+
+/// How many proofs are made at the same time.
+const CONCURRENT_PROOFS: usize = 16;
+
+/// What identifies a proof: everything that its outcome depends on.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+struct ProofKey([u8; 32]);
+
+/// What is to be proven, and for whom.
+pub struct Question<'a> {
+    /// The resource that asks; it is told when an answer that it waits for is there.
+    pub who: &'a ResourceId,
+    /// The location that it asks for.
+    pub location: &'a str,
+    /// The key that assumes.
+    pub key: &'a AccessKey,
+    /// The role to be assumed.
+    pub role: &'a RoleArn,
+    /// What the proof is said to be of.
+    pub of: String,
+    /// How old a proof may be.
+    pub max_age: Duration,
+}
+
+/// What is known now.
+pub struct Answer {
+    /// The proof, or what is instead of it.
+    pub state: ProofState,
+    /// When to ask again, if nobody will be told before.
+    pub ask_again: Option<Duration>,
+}
+
+/// A location of a resource: it is interested in one proof at a time.
+type Seat = (ResourceId, String);
+
+#[derive(Default)]
+struct Rooms {
+    records: HashMap<ProofKey, Record>,
+    seats: HashMap<Seat, ProofKey>,
+}
+
+/// Makes and keeps proofs.
+#[derive(Clone)]
+pub struct ProofRoom {
+    aws: Aws,
+    rooms: Arc<Mutex<Rooms>>,
+    slots: Arc<Semaphore>,
+    tasks: TaskTracker,
+    finished: mpsc::UnboundedSender<ResourceId>,
+}
+
+impl ProofRoom {
+    /// A room without proofs. Who waits for one is sent to `finished`.
+    pub fn new(aws: Aws, finished: mpsc::UnboundedSender<ResourceId>) -> Self {
+        Self {
+            aws,
+            rooms: Arc::default(),
+            slots: Arc::new(Semaphore::new(CONCURRENT_PROOFS)),
+            tasks: TaskTracker::new(),
+            finished,
+        }
+    }
+
+    /// What is known of the role with this key; starts a proof where one is due.
+    pub fn ask(&self, question: &Question<'_>) -> Answer {
+        let now = Instant::now();
+        let key = self.key(question);
+        let mut rooms = self.lock();
+        let seat = (question.who.clone(), question.location.to_owned());
+        if let Some(old) = rooms.seats.insert(seat, key).filter(|old| *old != key) {
+            rooms.vacate(old);
+        }
+        let record = rooms.records.entry(key).or_default();
+        if record.is_due(now, question.max_age) {
+            record.start();
+            self.prove(key, question.key.clone(), question.role.clone());
+        }
+        if record.is_running() {
+            record.waiting.insert(question.who.clone());
+        }
+        Answer {
+            state: record.state(now, question.max_age, &question.of),
+            ask_again: record.next(now, question.max_age),
+        }
+    }
+
+    /// The resource is gone: what nobody else is interested in is dropped.
+    pub fn forget(&self, who: &ResourceId) {
+        let mut rooms = self.lock();
+        let gone: Vec<Seat> = rooms.seats.keys().filter(|(seated, _)| seated == who).cloned().collect();
+        for seat in gone {
+            if let Some(key) = rooms.seats.remove(&seat) {
+                rooms.vacate(key);
+            }
+        }
+    }
+
+    fn prove(&self, proof: ProofKey, key: AccessKey, role: RoleArn) {
+        let room = self.clone();
+        self.tasks.spawn(async move {
+            // The semaphore is never closed; if it were, the proof would be made all the same.
+            let _slot = room.slots.acquire().await;
+            let outcome = room.aws.assume_role(&key, &role).await;
+            let waiting = room.lock().finish(proof, outcome);
+            for who in waiting {
+                // Without a receiver the process is stopping, and nobody waits any more.
+                let _ = room.finished.send(who);
+            }
+        });
+    }
+
+    fn key(&self, question: &Question<'_>) -> ProofKey {
+        let mut hash = Sha256::new();
+        for part in [
+            question.key.id(),
+            question.key.secret().expose_secret(),
+            question.role.as_str(),
+            self.aws.sts_endpoint(),
+        ] {
+            hash.update(part.len().to_be_bytes());
+            hash.update(part.as_bytes());
+        }
+        ProofKey(hash.finalize().into())
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Rooms> {
+        self.rooms.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Rooms {
+    fn vacate(&mut self, key: ProofKey) {
+        if !self.seats.values().any(|seated| *seated == key) {
+            self.records.remove(&key);
+        }
+    }
+
+    /// Who waited for the outcome. A proof that nobody is interested in any more has no record.
+    fn finish(&mut self, key: ProofKey, outcome: Result<(), crate::reason::Failure>) -> HashSet<ResourceId> {
+        self.records.get_mut(&key).map(|record| record.finish(Instant::now(), Timestamp::now(), outcome)).unwrap_or_default()
+    }
+}

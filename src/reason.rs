@@ -1,0 +1,136 @@
+//! Why something is as it is, in one word: the closed set that conditions, locations and Events use.
+
+/// What has to happen for a reason to go away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Remedy {
+    /// Nothing: it is as it should be.
+    None,
+    /// It heals by itself, or by an object that arrives.
+    Waits,
+    /// Somebody has to edit something.
+    Edit,
+}
+
+/// One table of all reasons: what it means, its name, its remedy.
+macro_rules! reasons {
+    ($($(#[$doc:meta])* $name:ident: $remedy:ident,)*) => {
+        /// A reason, spelled in status as its variant's name.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum Reason {
+            $($(#[$doc])* $name,)*
+        }
+
+        impl Reason {
+            /// The word as status spells it.
+            pub fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$name => stringify!($name),)*
+                }
+            }
+
+            /// What has to happen for this reason to go away.
+            pub fn remedy(self) -> Remedy {
+                match self {
+                    $(Self::$name => Remedy::$remedy,)*
+                }
+            }
+        }
+    };
+}
+
+reasons! {
+    /// Everything asked for is proven and stands in the bundle.
+    ProvenAndWritten: None,
+    /// The role was assumed.
+    RoleAssumed: None,
+    /// The bundle reads as intended.
+    BundleMatches: None,
+    /// The proof is under way.
+    ProofPending: Waits,
+    /// Proven before; AWS cannot be reached now to prove it again.
+    ProofStale: None,
+    /// This version does not exercise S3 with the role.
+    NotChecked: None,
+    /// The entry in the bundle is left as it is until the role is proven.
+    NotProven: Waits,
+    /// Being tried again.
+    ProgressingWithRetry: Waits,
+    /// The first outcome is on its way.
+    Progressing: Waits,
+
+    /// The spec (or the whole object) cannot be read as a `QuayStorage`.
+    InvalidSpec: Edit,
+    /// `roleArn` is no ARN of a role.
+    InvalidRoleArn: Edit,
+    /// The operator's administrator has not allowed this `endpointUrl`.
+    EndpointNotAllowed: Edit,
+    /// The STS endpoint that Quay's pods use cannot be known, so nothing can be proven there.
+    StsEndpointUnknown: Edit,
+
+    /// The Secret with the access key does not exist.
+    KeySecretMissing: Waits,
+    /// The operator may not read the Secret with the access key.
+    KeySecretForbidden: Waits,
+    /// The API server did not give the Secret with the access key.
+    KeySecretUnreadable: Waits,
+    /// The Secret lacks a key, or the key is empty.
+    MissingKey: Waits,
+    /// The access key has characters that none has.
+    MalformedKey: Edit,
+    /// Both spellings are in the Secret, with different values.
+    AmbiguousKey: Edit,
+    /// A temporary key (ASIA…): Quay has no place for its session token.
+    TemporaryKey: Edit,
+
+    /// AWS refuses the role to this principal, or does not know the role.
+    RoleNotAssumable: Waits,
+    /// AWS does not know the access key, or it is inactive.
+    UnknownAccessKey: Waits,
+    /// The secret access key does not belong to the access key.
+    WrongSecretKey: Waits,
+    /// The operator's clock and AWS's differ too much.
+    ClockSkew: Waits,
+    /// AWS asks for fewer requests.
+    Throttled: Waits,
+    /// No answer from AWS.
+    AwsUnreachable: Waits,
+    /// AWS answered something that is none of the above.
+    UnexpectedAnswer: Waits,
+
+    /// The bundle Secret does not exist, or is being deleted.
+    BundleMissing: Waits,
+    /// The operator may not read or change the bundle Secret.
+    BundleForbidden: Waits,
+    /// The API server did not give the bundle Secret.
+    BundleUnreadable: Waits,
+    /// The bundle Secret has no `config.yaml`.
+    ConfigMissing: Waits,
+    /// The bundle Secret is immutable.
+    BundleImmutable: Edit,
+    /// `config.yaml` cannot be edited with certainty.
+    BundleUneditable: Edit,
+    /// The bundle has the location at another place, and nobody consented to the move.
+    WouldMoveData: Edit,
+    /// Another `QuayStorage` writes this location.
+    LocationClaimed: Edit,
+    /// Somebody else wrote the bundle at the same time.
+    Raced: Waits,
+    /// The API server refused the change of the bundle.
+    WriteRefused: Waits,
+}
+
+/// What is wrong, and what to do about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// The word.
+    pub reason: Reason,
+    /// What was tried, what was answered, what to change. The same failure gives the same bytes, and no secret is in it.
+    pub message: String,
+}
+
+impl Failure {
+    /// A failure of this reason.
+    pub fn new(reason: Reason, message: impl Into<String>) -> Self {
+        Self { reason, message: message.into() }
+    }
+}

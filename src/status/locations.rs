@@ -1,0 +1,35 @@
+//! One location's row of status.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+use super::Row;
+use crate::api::status::{LocationStatus, ProofStatus};
+use crate::plan::ProofState;
+use crate::plan::observation::Proof;
+use crate::reason::Reason;
+
+/// The row, given the rows that are there: the last proof that succeeded stays.
+pub(super) fn of(row: &Row<'_>, before: &[LocationStatus]) -> LocationStatus {
+    let last_proof = || before.iter().find(|l| l.name == row.name).and_then(|l| l.proof.clone());
+    let proof_status = |proof: &Proof| Some(ProofStatus { time: Time(proof.at), of: proof.of.clone() });
+    let (proven, reason, message, proof) = match row.proof {
+        ProofState::Pending => ("Unknown", Reason::ProofPending, String::new(), last_proof()),
+        ProofState::Failed(failure) => ("False", failure.reason, failure.message.clone(), last_proof()),
+        ProofState::Stale(proof, failure) => {
+            ("True", Reason::ProofStale, failure.message.clone(), proof_status(proof))
+        }
+        ProofState::Proven(proof) => match row.standing {
+            // Proven, yet not in the bundle: say why here, where people look for it.
+            Err(failure) => ("True", failure.reason, failure.message.clone(), proof_status(proof)),
+            Ok(_) => ("True", Reason::RoleAssumed, String::new(), proof_status(proof)),
+        },
+    };
+    LocationStatus {
+        name: row.name.into(),
+        proven: proven.into(),
+        reason: reason.as_str().into(),
+        message,
+        principal: row.key_last_four.map(|last_four| format!("access key …{last_four}")),
+        proof,
+    }
+}

@@ -1,0 +1,140 @@
+//! PURE: what was planned and what came of it, turned into status.
+
+mod conditions;
+mod locations;
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+use crate::api::status::{ConfigBundleStatus, QuayStorageStatus};
+use crate::plan::{Plan, Standing, Standings};
+use crate::reason::{Failure, Reason};
+
+/// What became of a resource in one pass.
+pub enum Outcome<'a> {
+    /// It cannot be read as a `QuayStorage`.
+    Invalid(Failure),
+    /// It was planned, and the plan carried out.
+    Planned {
+        /// The bundle Secret's name.
+        bundle: &'a str,
+        /// The plan.
+        plan: &'a Plan,
+        /// What came of its write.
+        written: &'a Written,
+    },
+}
+
+/// What came of a write.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Written {
+    /// There was nothing to write.
+    NotNeeded,
+    /// The Secret was changed.
+    Done {
+        /// Its new resourceVersion.
+        resource_version: String,
+    },
+    /// The API server did not take it; the bundle is as it was.
+    Failed(Failure),
+}
+
+/// A location's proof and its entry, as one row.
+struct Row<'a> {
+    name: &'a str,
+    proof: &'a crate::plan::ProofState,
+    key_last_four: Option<&'a str>,
+    standing: Result<Option<()>, &'a Failure>,
+}
+
+/// The status to report, given the one that is there.
+pub fn report(
+    outcome: &Outcome<'_>,
+    previous: Option<&QuayStorageStatus>,
+    generation: Option<i64>,
+    now: Timestamp,
+) -> QuayStorageStatus {
+    let before = previous.cloned().unwrap_or_default();
+    let (bundle, plan, written) = match outcome {
+        Outcome::Invalid(failure) => {
+            return QuayStorageStatus {
+                observed_generation: generation,
+                conditions: conditions::invalid(failure, &before.conditions, generation, now),
+                ..before
+            };
+        }
+        Outcome::Planned { bundle, plan, written } => (*bundle, *plan, *written),
+    };
+    let rows = rows(plan, written);
+    let proven = |row: &Row<'_>| {
+        matches!(row.proof, crate::plan::ProofState::Proven(_) | crate::plan::ProofState::Stale(..))
+    };
+    let right = rows.iter().filter(|row| proven(row) && row.standing == Ok(Some(()))).count();
+    QuayStorageStatus {
+        observed_generation: generation,
+        summary: Some(format!("{right}/{}", rows.len())),
+        conditions: conditions::of(&rows, bundle, &before.conditions, generation, now),
+        config_bundle: Some(config_bundle(bundle, &rows, written, before.config_bundle, now)),
+        locations: rows.iter().map(|row| locations::of(row, &before.locations)).collect(),
+    }
+}
+
+/// Whether a status says no more than that the first answer is awaited.
+pub fn is_pending(status: &QuayStorageStatus) -> bool {
+    let ready = status.conditions.iter().find(|condition| condition.type_ == "Ready");
+    ready.is_some_and(|ready| ready.reason == Reason::ProofPending.as_str())
+}
+
+fn rows<'a>(plan: &'a Plan, written: &'a Written) -> Vec<Row<'a>> {
+    let standing = |index: usize| match (&plan.standings, written) {
+        (Standings::NotLooked, _) => Ok(None),
+        (Standings::Unusable(failure), _) => Err(failure),
+        (Standings::Each(each), written) => match (each.get(index), written) {
+            (Some(Standing::Kept(failure)), _) => Err(failure),
+            // What the write was to bring is not there: neither is what was there before it known to be current.
+            (_, Written::Failed(failure)) => Err(failure),
+            (Some(Standing::Current), _) => Ok(Some(())),
+            (None, _) => Ok(None),
+        },
+    };
+    plan.locations
+        .iter()
+        .enumerate()
+        .map(|(index, location)| Row {
+            name: &location.name,
+            proof: &location.proof,
+            key_last_four: location.key_last_four.as_deref(),
+            standing: standing(index),
+        })
+        .collect()
+}
+
+fn config_bundle(
+    secret_name: &str,
+    rows: &[Row<'_>],
+    written: &Written,
+    before: Option<ConfigBundleStatus>,
+    now: Timestamp,
+) -> ConfigBundleStatus {
+    let before = before.filter(|before| before.secret_name == secret_name);
+    let (resource_version, last_written_time) = match (written, &before) {
+        (Written::Done { resource_version }, _) => (Some(resource_version.clone()), Some(Time(now))),
+        (_, Some(before)) => (before.resource_version.clone(), before.last_written_time.clone()),
+        (_, None) => (None, None),
+    };
+    let was_written = |name: &str| before.as_ref().is_some_and(|b| b.locations.iter().any(|l| l == name));
+    // One that left the spec stays in the bundle, but is no longer this resource's.
+    let locations = rows
+        .iter()
+        .filter(|row| match row.standing {
+            Ok(Some(())) => true,
+            Ok(None) => was_written(row.name),
+            Err(failure) => was_written(row.name) && failure.reason != Reason::LocationClaimed,
+        })
+        .map(|row| row.name.to_owned())
+        .collect();
+    ConfigBundleStatus { secret_name: secret_name.into(), resource_version, last_written_time, locations }
+}
+
+#[cfg(test)]
+mod tests;
