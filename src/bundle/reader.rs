@@ -97,12 +97,12 @@ impl<'a> Builder<'a> {
                 self.close(node, 0)?;
             }
             Event::SequenceStart(anchor, tag) => {
-                let flow = self.opens_with(span, '[');
+                let flow = self.opens_with(span, b'[');
                 let node = self.node(span, *anchor, tag.is_some(), Kind::List { items: Vec::new(), flow });
                 self.descend(node, *anchor)?;
             }
             Event::MappingStart(anchor, tag) => {
-                let flow = self.opens_with(span, '{');
+                let flow = self.opens_with(span, b'{');
                 let node = self.node(span, *anchor, tag.is_some(), Kind::Map { pairs: Vec::new(), flow });
                 self.descend(node, *anchor)?;
             }
@@ -112,9 +112,11 @@ impl<'a> Builder<'a> {
         Ok(())
     }
 
-    fn opens_with(&self, span: Span, bracket: char) -> bool {
+    /// Whether a collection begins with its bracket, and is not one of block style whose first key does.
+    fn opens_with(&self, span: Span, bracket: u8) -> bool {
         let (start, end) = (self.offset(span.start.index()), self.offset(span.end.index()));
-        self.body.get(start..end).is_some_and(|text| text.ends_with(bracket))
+        let content = after_properties(self.body, start, end);
+        content < end && self.body.as_bytes().get(content) == Some(&bracket)
     }
 
     fn scalar(
@@ -183,7 +185,9 @@ impl<'a> Builder<'a> {
             Kind::Map { pairs, .. } => pairs.last().map(|pair| pair.value.end.max(pair.key.end)),
             Kind::Scalar { .. } | Kind::Alias => None,
         };
-        node.end = if node.is_flow() { self.offset(span.end.index()) } else { inside.unwrap_or(node.start) };
+        // The parser's end of a closing bracket takes in the white space and the comment behind it.
+        let bracket = self.offset(span.start.index()) + 1;
+        node.end = if node.is_flow() { bracket.min(self.body.len()) } else { inside.unwrap_or(node.start) };
         unique_keys(&node)?;
         self.close(node, anchor)
     }

@@ -1,0 +1,52 @@
+//! The API server's own audit log: what a process asked it.
+
+use serde_json::Value;
+
+use super::world::World;
+
+/// One request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Request {
+    pub(crate) verb: String,
+    pub(crate) resource: String,
+    pub(crate) name: String,
+    pub(crate) code: u64,
+    pub(crate) at: String,
+}
+
+impl Request {
+    pub(crate) fn is_watch_keeping(&self) -> bool {
+        ["list", "watch"].contains(&self.verb.as_str())
+    }
+
+    pub(crate) fn is_event(&self) -> bool {
+        self.resource == "events"
+    }
+
+    pub(crate) fn is_write(&self) -> bool {
+        !["get", "list", "watch"].contains(&self.verb.as_str())
+    }
+}
+
+/// The finished requests of one credential, in the order in which they were answered.
+pub(crate) fn requests(world: &World, credential: &str) -> Vec<Request> {
+    let log = std::fs::read_to_string(world.plane.info("audit_log")).unwrap();
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    log.lines()
+        .filter(|line| line.contains(credential))
+        // The last line may be half written.
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok())
+        .filter(|event| event["stage"] == "ResponseComplete" || event["verb"] == "watch")
+        .map(|event| {
+            let object = &event["objectRef"];
+            let subresource = object["subresource"].as_str().map(|s| format!("/{s}")).unwrap_or_default();
+            Request {
+                verb: text(&event["verb"]),
+                resource: text(&object["resource"]) + &subresource,
+                name: text(&object["name"]),
+                code: event["responseStatus"]["code"].as_u64().unwrap_or_default(),
+                at: text(&event["requestReceivedTimestamp"]),
+            }
+        })
+        .collect()
+}

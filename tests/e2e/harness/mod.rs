@@ -1,0 +1,6 @@
+//! What the scenarios are played on.
+
+pub(crate) mod audit;
+pub(crate) mod control_plane;
+pub(crate) mod operator;
+pub(crate) mod world;

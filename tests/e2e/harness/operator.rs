@@ -1,0 +1,76 @@
+//! The operator as a process, with a token of its ServiceAccount, never as cluster admin.
+
+use std::fs::File;
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::Duration;
+
+use super::world::World;
+
+pub(crate) struct Operator {
+    child: Child,
+    log: PathBuf,
+    /// What the API server's audit log calls the token of this very process.
+    pub(crate) credential: String,
+}
+
+impl Operator {
+    /// Starts the operator for the world's namespace, with the world's AWS.
+    pub(crate) async fn start(world: &World) -> Self {
+        Self::start_with(world, world.plane.info("aws"), &[]).await
+    }
+
+    pub(crate) async fn start_with(world: &World, aws: &str, flags: &[&str]) -> Self {
+        let (kubeconfig, credential) = world.operator_kubeconfig().await;
+        let log = world.dir.path().join(format!("operator-{}.log", credential.replace(['=', '/'], "-")));
+        let child = Command::new(env!("CARGO_BIN_EXE_registry-sts"))
+            .args(["run", "--log", "info,registry_sts=debug,kube=debug", "--namespace", &world.namespace])
+            .args(flags)
+            .env_clear()
+            .env("KUBECONFIG", kubeconfig)
+            .env("AWS_ENDPOINT_URL", aws)
+            .stdin(Stdio::null())
+            .stdout(File::create(log.with_extension("out")).unwrap())
+            .stderr(File::create(&log).unwrap())
+            .spawn()
+            .unwrap();
+        Self { child, log, credential }
+    }
+
+    pub(crate) fn terminate(&self) {
+        let sent = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap();
+        assert!(sent.success());
+    }
+
+    /// How the process ended, if it did within the limit.
+    pub(crate) async fn ended_within(&mut self, limit: Duration) -> Option<ExitStatus> {
+        let mut ticks = tokio::time::interval(Duration::from_millis(20));
+        tokio::time::timeout(limit, async {
+            loop {
+                ticks.tick().await;
+                if let Some(status) = self.child.try_wait().unwrap() {
+                    return status;
+                }
+            }
+        })
+        .await
+        .ok()
+    }
+
+    pub(crate) fn log(&self) -> String {
+        let out = std::fs::read_to_string(self.log.with_extension("out")).unwrap();
+        std::fs::read_to_string(&self.log).unwrap() + &out
+    }
+}
+
+impl Drop for Operator {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if std::thread::panicking() {
+            let log = self.log();
+            let tail: Vec<&str> = log.lines().rev().take(40).collect();
+            eprintln!("--- the operator's last lines, newest first\n{}", tail.join("\n"));
+        }
+    }
+}

@@ -1,0 +1,321 @@
+//! What one test has to itself: a namespace, names in AWS, clients, and a look at everything at its end.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use base64::Engine as _;
+use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
+use k8s_openapi::api::core::v1::{Namespace, Secret, ServiceAccount};
+use k8s_openapi::api::events::v1::Event;
+use kube::api::{Api, ListParams, Patch, PatchParams, PostParams};
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::{Client, Config};
+use serde_json::{Value, json};
+
+use super::control_plane::ControlPlane;
+use registry_sts::api::QuayStorage;
+
+/// How long anything that is to come may take.
+const BOUND: Duration = Duration::from_secs(60);
+
+pub(crate) struct World {
+    pub(crate) plane: &'static ControlPlane,
+    pub(crate) namespace: String,
+    pub(crate) admin: Client,
+    pub(crate) dir: tempfile::TempDir,
+    /// Every secret value that the test used: none may show up anywhere.
+    secrets: Mutex<Vec<String>>,
+}
+
+/// An IAM user's access key, the role that it may assume, and a bucket.
+#[derive(Clone)]
+pub(crate) struct Iam {
+    pub(crate) user: String,
+    pub(crate) role: String,
+    pub(crate) role_arn: String,
+    pub(crate) bucket: String,
+    pub(crate) key: Key,
+}
+
+#[derive(Clone)]
+pub(crate) struct Key {
+    pub(crate) id: String,
+    pub(crate) secret: String,
+}
+
+impl World {
+    pub(crate) async fn new() -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(1);
+        let plane = ControlPlane::shared();
+        let kubeconfig = Kubeconfig::read_from(plane.info("kubeconfig")).unwrap();
+        let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.unwrap();
+        let admin = Client::try_from(config).unwrap();
+        plane.start_recording().await;
+        install(&admin).await;
+        let namespace = format!("test-{}", COUNT.fetch_add(1, Ordering::Relaxed));
+        let world =
+            Self { plane, namespace, admin, dir: tempfile::tempdir().unwrap(), secrets: Mutex::default() };
+        let spec = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": world.namespace}});
+        let namespaces: Api<Namespace> = Api::all(world.admin.clone());
+        namespaces.create(&PostParams::default(), &serde_json::from_value(spec).unwrap()).await.unwrap();
+        world
+    }
+
+    /// A world in which the registry's owner has let the operator at the namespace's Secrets.
+    pub(crate) async fn granted() -> Self {
+        let world = Self::new().await;
+        world.grant().await;
+        world
+    }
+
+    pub(crate) async fn grant(&self) {
+        let binding = json!({
+            "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding",
+            "metadata": {"name": "registry-sts-bundle", "namespace": self.namespace},
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "registry-sts-bundle"},
+            "subjects": [{"kind": "ServiceAccount", "name": "registry-sts", "namespace": "registry-sts"}],
+        });
+        apply(&self.admin, &binding).await;
+    }
+
+    pub(crate) fn api<K>(&self) -> Api<K>
+    where
+        K: kube::Resource<Scope = kube::core::NamespaceResourceScope>,
+        K::DynamicType: Default,
+    {
+        Api::namespaced(self.admin.clone(), &self.namespace)
+    }
+
+    /// A user, its key, a role that trusts it, and a bucket, of names that no other test has.
+    pub(crate) async fn iam(&self, name: &str) -> Iam {
+        let user = format!("{}-{name}", self.namespace);
+        let created = self.plane.aws("iam", "create_user", json!({"UserName": user})).await;
+        let trust = json!({"Version": "2012-10-17", "Statement": [{
+            "Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": created["User"]["Arn"]}}]});
+        let role = format!("{user}-role");
+        let role_arn = self
+            .plane
+            .aws("iam", "create_role", json!({"RoleName": role, "AssumeRolePolicyDocument": trust.to_string()}))
+            .await["Role"]["Arn"]
+            .as_str()
+            .unwrap()
+            .to_owned();
+        let bucket = format!("{user}-bucket");
+        self.plane.aws("s3", "create_bucket", json!({"Bucket": bucket})).await;
+        let key = self.new_key(&user).await;
+        let iam = Iam { user, role, role_arn, bucket, key };
+        self.allow_assume_role(&iam).await;
+        iam
+    }
+
+    pub(crate) async fn allow_assume_role(&self, iam: &Iam) {
+        let policy = json!({"Version": "2012-10-17", "Statement": [{
+            "Effect": "Allow", "Action": "sts:AssumeRole", "Resource": iam.role_arn}]});
+        let args = json!({"UserName": iam.user, "PolicyName": "assume", "PolicyDocument": policy.to_string()});
+        self.plane.aws("iam", "put_user_policy", args).await;
+    }
+
+    pub(crate) async fn deny_assume_role(&self, iam: &Iam) {
+        self.plane.aws("iam", "delete_user_policy", json!({"UserName": iam.user, "PolicyName": "assume"})).await;
+    }
+
+    pub(crate) async fn new_key(&self, user: &str) -> Key {
+        let created = self.plane.aws("iam", "create_access_key", json!({"UserName": user})).await;
+        let text = |field: &str| created["AccessKey"][field].as_str().unwrap().to_owned();
+        let key = Key { id: text("AccessKeyId"), secret: text("SecretAccessKey") };
+        self.secrets.lock().unwrap().push(key.secret.clone());
+        key
+    }
+
+    pub(crate) async fn put_secret(&self, name: &str, data: &[(&str, &str)]) -> Secret {
+        self.put_secret_object(json!({
+            "apiVersion": "v1", "kind": "Secret", "metadata": {"name": name, "namespace": self.namespace},
+            "stringData": data.iter().copied().collect::<BTreeMap<_, _>>(),
+        }))
+        .await
+    }
+
+    pub(crate) async fn put_secret_object(&self, secret: Value) -> Secret {
+        let name = secret["metadata"]["name"].as_str().unwrap().to_owned();
+        let secrets = self.api::<Secret>();
+        let _ = secrets.delete(&name, &kube::api::DeleteParams::default()).await;
+        secrets.create(&PostParams::default(), &serde_json::from_value(secret).unwrap()).await.unwrap()
+    }
+
+    pub(crate) async fn put_key(&self, name: &str, key: &Key) {
+        let data = json!({"stringData": {"AWS_ACCESS_KEY_ID": key.id, "AWS_SECRET_ACCESS_KEY": key.secret}});
+        let secrets = self.api::<Secret>();
+        if secrets.get_opt(name).await.unwrap().is_some() {
+            secrets.patch(name, &PatchParams::default(), &Patch::Merge(&data)).await.unwrap();
+        } else {
+            let pairs = [("AWS_ACCESS_KEY_ID", key.id.as_str()), ("AWS_SECRET_ACCESS_KEY", key.secret.as_str())];
+            self.put_secret(name, &pairs).await;
+        }
+    }
+
+    /// A config.yaml in a bundle. Its database password is a secret like the keys.
+    pub(crate) async fn put_bundle(&self, name: &str, config: &str) -> Secret {
+        self.secrets.lock().unwrap().push("hunter2-of-the-database".into());
+        self.put_secret(name, &[("config.yaml", config), ("ssl.cert", "not ours")]).await
+    }
+
+    pub(crate) async fn bundle(&self, name: &str) -> Secret {
+        self.api::<Secret>().get(name).await.unwrap()
+    }
+
+    pub(crate) async fn config(&self, name: &str) -> String {
+        let data = self.bundle(name).await.data.unwrap();
+        String::from_utf8(data["config.yaml"].0.clone()).unwrap()
+    }
+
+    pub(crate) fn location(name: &str, iam: &Iam, key_secret: &str) -> Value {
+        json!({
+            "name": name, "roleArn": iam.role_arn, "bucket": iam.bucket, "region": "us-east-1",
+            "auth": {"accessKey": {"secretRef": {"name": key_secret}}},
+        })
+    }
+
+    pub(crate) async fn put_resource(&self, name: &str, bundle: &str, locations: &[Value]) -> QuayStorage {
+        self.put_resource_spec(name, json!({"configBundleSecret": bundle, "locations": locations})).await
+    }
+
+    pub(crate) async fn put_resource_spec(&self, name: &str, spec: Value) -> QuayStorage {
+        let resource = json!({
+            "apiVersion": "registry-sts.dev/v1alpha1", "kind": "QuayStorage",
+            "metadata": {"name": name, "namespace": self.namespace}, "spec": spec,
+        });
+        apply(&self.admin, &resource).await;
+        self.api().get(name).await.unwrap()
+    }
+
+    /// Waits until a resource is as wanted, by a watch.
+    pub(crate) async fn until(&self, name: &str, what: &str, wanted: impl Fn(&QuayStorage) -> bool) -> QuayStorage {
+        let api = self.api::<QuayStorage>();
+        let condition = |object: Option<&QuayStorage>| object.is_some_and(&wanted);
+        let waiting = kube::runtime::wait::await_condition(api.clone(), name, condition);
+        match tokio::time::timeout(BOUND, waiting).await {
+            Ok(met) => met.unwrap().unwrap(),
+            Err(_) => {
+                let now = api.get(name).await.unwrap();
+                panic!("{name} did not become {what}: {}", serde_json::to_string_pretty(&now.status).unwrap());
+            }
+        }
+    }
+
+    pub(crate) async fn until_ready(&self, name: &str) -> QuayStorage {
+        self.until(name, "Ready", |r| is(r, "Ready", "True") && observed(r)).await
+    }
+
+    pub(crate) async fn until_reason(&self, name: &str, reason: &str) -> QuayStorage {
+        self.until(name, reason, |r| condition(r, "Ready").is_some_and(|c| c["reason"] == reason) && observed(r)).await
+    }
+
+    /// A kubeconfig with a fresh token of the operator's ServiceAccount, and the token's name in the audit log.
+    pub(crate) async fn operator_kubeconfig(&self) -> (std::path::PathBuf, String) {
+        let accounts: Api<ServiceAccount> = Api::namespaced(self.admin.clone(), "registry-sts");
+        let spec = TokenRequestSpec { expiration_seconds: Some(3600), ..TokenRequestSpec::default() };
+        let request = TokenRequest { spec: Some(spec), ..TokenRequest::default() };
+        let issued =
+            accounts.create_token_request("registry-sts", &PostParams::default(), &request).await.unwrap();
+        let token = issued.status.unwrap().token.unwrap();
+        let claims = token.split('.').nth(1).unwrap();
+        let claims = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(claims).unwrap();
+        let claims: Value = serde_json::from_slice(&claims).unwrap();
+        let credential = format!("JTI={}", claims["jti"].as_str().unwrap());
+        let kubeconfig = json!({
+            "apiVersion": "v1", "kind": "Config", "current-context": "c",
+            "clusters": [{"name": "c", "cluster": {
+                "server": self.plane.info("server"), "certificate-authority": self.plane.info("ca_file")}}],
+            "users": [{"name": "u", "user": {"token": token}}],
+            "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
+        });
+        let path = self.dir.path().join(format!("kubeconfig-{}", credential.replace(['=', '/'], "-")));
+        std::fs::write(&path, kubeconfig.to_string()).unwrap();
+        self.secrets.lock().unwrap().push(token);
+        (path, credential)
+    }
+
+    /// No secret of this test stands in an operator's log, in an Event or in a resource.
+    pub(crate) async fn assert_nothing_secret_was_told(&self, logs: &str) {
+        let all = ListParams::default();
+        let mut told = logs.to_owned();
+        told += &serde_json::to_string(&self.api::<Event>().list(&all).await.unwrap()).unwrap();
+        told += &serde_json::to_string(&self.api::<QuayStorage>().list(&all).await.unwrap()).unwrap();
+        assert!(told.len() > 200, "there is nothing to look through");
+        for secret in self.secrets.lock().unwrap().iter() {
+            assert!(!told.contains(secret), "a secret was told");
+            let encoded = base64::engine::general_purpose::STANDARD.encode(secret);
+            assert!(!told.contains(encoded.trim_end_matches('=')), "a secret was told in base64");
+        }
+    }
+}
+
+/// The CRD and the operator's RBAC as deploy/ has them, once for all tests.
+async fn install(admin: &Client) {
+    static INSTALLED: tokio::sync::OnceCell<()> = tokio::sync::OnceCell::const_new();
+    let files = ["crds/quaystorages.yaml", "deploy/rbac/service-account.yaml", "deploy/rbac/operator.yaml", "deploy/rbac/bundle.yaml"];
+    INSTALLED
+        .get_or_init(|| async {
+            for file in files {
+                let text = std::fs::read_to_string(format!("{}/{file}", env!("CARGO_MANIFEST_DIR"))).unwrap();
+                for document in serde_yaml::Deserializer::from_str(&text) {
+                    let object: Value = serde::Deserialize::deserialize(document).unwrap();
+                    apply(admin, &object).await;
+                }
+            }
+            let crds: Api<k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition> =
+                Api::all(admin.clone());
+            let established = kube::runtime::conditions::is_crd_established();
+            let waiting = kube::runtime::wait::await_condition(crds, "quaystorages.registry-sts.dev", established);
+            tokio::time::timeout(BOUND, waiting).await.expect("the CRD is not established").unwrap();
+        })
+        .await;
+}
+
+/// Server-side apply, as `kubectl apply --server-side` does it.
+pub(crate) async fn apply(client: &Client, object: &Value) {
+    let (api_version, kind) = (object["apiVersion"].as_str().unwrap(), object["kind"].as_str().unwrap());
+    let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
+    let resource = kube::api::ApiResource::from_gvk(&kube::api::GroupVersionKind::gvk(group, version, kind));
+    let api: Api<kube::api::DynamicObject> = match object["metadata"]["namespace"].as_str() {
+        Some(namespace) => Api::namespaced_with(client.clone(), namespace, &resource),
+        None => Api::all_with(client.clone(), &resource),
+    };
+    let name = object["metadata"]["name"].as_str().unwrap();
+    let applied = api.patch(name, &PatchParams::apply("test").force(), &Patch::Apply(object)).await;
+    applied.unwrap_or_else(|error| panic!("{kind} {name}: {error}"));
+}
+
+pub(crate) fn condition(resource: &QuayStorage, kind: &str) -> Option<Value> {
+    let conditions = &resource.status.as_ref()?.conditions;
+    conditions.iter().find(|c| c.type_ == kind).map(|c| serde_json::to_value(c).unwrap())
+}
+
+pub(crate) fn is(resource: &QuayStorage, kind: &str, status: &str) -> bool {
+    condition(resource, kind).is_some_and(|c| c["status"] == status)
+}
+
+pub(crate) fn message(resource: &QuayStorage, kind: &str) -> String {
+    condition(resource, kind).unwrap()["message"].as_str().unwrap().to_owned()
+}
+
+fn observed(resource: &QuayStorage) -> bool {
+    resource.status.as_ref().and_then(|status| status.observed_generation) == resource.metadata.generation
+}
+
+/// Waits for what no watch tells of.
+pub(crate) async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, look: impl Fn() -> F) -> T {
+    let mut ticks = tokio::time::interval(Duration::from_millis(100));
+    let waiting = async {
+        loop {
+            ticks.tick().await;
+            if let Some(found) = look().await {
+                return found;
+            }
+        }
+    };
+    tokio::time::timeout(BOUND, waiting).await.unwrap_or_else(|_| panic!("it did not come to be that {what}"))
+}

@@ -1,0 +1,56 @@
+//! The main job: prove, then write, and change only what is ours.
+
+use crate::harness::operator::Operator;
+use crate::harness::world::{World, condition, is};
+
+const CONFIG: &str = "\
+# The registry of team blue.
+DATABASE_SECRET_KEY: \"12345678901234567890\"   # never changes
+DB_URI: postgresql://quay:hunter2-of-the-database@db/quay
+DISTRIBUTED_STORAGE_CONFIG:
+  # the old cluster, read only
+  archive:
+    - RadosGWStorage
+    - {hostname: ceph.example.com, is_secure: true, bucket_name: archive, storage_path: /a, access_key: x, secret_key: y}
+  # end of locations
+DISTRIBUTED_STORAGE_PREFERENCE: [archive]
+DISTRIBUTED_STORAGE_DEFAULT_LOCATIONS: [archive]
+FEATURE_MAILING: false
+";
+
+#[tokio::test]
+async fn a_proven_role_is_written_and_every_other_byte_is_as_it_was() {
+    let world = World::granted().await;
+    let iam = world.iam("a").await;
+    world.put_bundle("bundle", CONFIG).await;
+    world.put_key("quay-user", &iam.key).await;
+    let operator = Operator::start(&world).await;
+    world.put_resource("example", "bundle", &[World::location("default", &iam, "quay-user")]).await;
+
+    let ready = world.until_ready("example").await;
+    assert!(is(&ready, "RoleProven", "True") && is(&ready, "BundleCurrent", "True"));
+    assert!(is(&ready, "StorageProven", "Unknown"), "what is not exercised is not called proven");
+    assert_eq!(condition(&ready, "Reconciling"), None);
+    assert_eq!(condition(&ready, "Stalled"), None);
+    assert_eq!(ready.status.as_ref().unwrap().summary.as_deref(), Some("1/1"));
+
+    let entry = format!(
+        "  \"default\":
+    - \"STSS3Storage\"
+    - sts_role_arn: \"{}\"
+      s3_bucket: \"{}\"
+      storage_path: \"/datastorage\"
+      s3_region: \"us-east-1\"
+      sts_user_access_key: \"{}\"
+      sts_user_secret_key: \"{}\"
+",
+        iam.role_arn, iam.bucket, iam.key.id, iam.key.secret
+    );
+    let expected = CONFIG
+        .replace("  # end of locations\n", &format!("{entry}  # end of locations\n"))
+        .replace("PREFERENCE: [archive]", "PREFERENCE: [archive, \"default\"]");
+    let found = world.config("bundle").await;
+    assert_eq!(found.replace(&iam.key.secret, "***"), expected.replace(&iam.key.secret, "***"));
+    assert_eq!(world.bundle("bundle").await.data.unwrap()["ssl.cert"].0, b"not ours");
+    world.assert_nothing_secret_was_told(&operator.log()).await;
+}
