@@ -1,7 +1,8 @@
 //! What AWS answered, as far as it matters, and what to do about it. No request id, time or raw text gets through: the
 //! same failure gives the same message.
 
-use aws_sdk_sts::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_sts::error::SdkError;
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 
 use crate::reason::{Failure, Reason};
 
@@ -19,25 +20,33 @@ pub(super) enum Answer {
 }
 
 /// Reads the SDK's error.
-pub(super) fn of<E, R>(error: &SdkError<E, R>) -> Answer
-where
-    E: ProvideErrorMetadata,
-    R: std::borrow::Borrow<aws_smithy_runtime_api::client::orchestrator::HttpResponse>,
-{
+pub(super) fn of<E>(error: &SdkError<E, HttpResponse>) -> Answer {
     match error {
-        SdkError::ServiceError(answered) => match answered.err().code() {
-            Some(code) => Answer::Refused { code: code.into(), about_time: speaks_of_time(answered.err().message()) },
-            None => Answer::Status(answered.raw().borrow().status().as_u16()),
-        },
-        SdkError::ResponseError(answered) => Answer::Status(answered.raw().borrow().status().as_u16()),
+        SdkError::ServiceError(answered) => of_response(answered.raw()),
+        SdkError::ResponseError(answered) => of_response(answered.raw()),
         SdkError::TimeoutError(_) => Answer::TimedOut,
         SdkError::DispatchFailure(failure) if failure.is_timeout() => Answer::TimedOut,
         _ => Answer::NoConnection,
     }
 }
 
-fn speaks_of_time(message: Option<&str>) -> bool {
-    message.is_some_and(|m| m.contains("Signature expired") || m.contains("Signature not yet current"))
+fn of_response(response: &HttpResponse) -> Answer {
+    let body = response.body().bytes().and_then(|body| std::str::from_utf8(body).ok()).unwrap_or_default();
+    answer_in(body).unwrap_or(Answer::Status(response.status().as_u16()))
+}
+
+/// AWS wraps `<Error>` in `<ErrorResponse>`; others that speak its protocol leave it bare or wrap it once more, and the
+/// SDK reads no code there.
+fn answer_in(body: &str) -> Option<Answer> {
+    let element = |name: &str| {
+        let (_, rest) = body.split_once(&format!("<{name}>"))?;
+        Some(rest.split_once("</")?.0)
+    };
+    let about_time = |message: &str| {
+        message.contains("Signature expired") || message.contains("Signature not yet current")
+    };
+    let code = element("Code")?;
+    Some(Answer::Refused { code: code.into(), about_time: element("Message").is_some_and(about_time) })
 }
 
 impl Answer {
@@ -126,6 +135,22 @@ mod tests {
             (Answer::NoConnection, Reason::AwsUnreachable),
         ] {
             assert_eq!(answer.reason(), reason, "{answer:?}");
+        }
+    }
+
+    #[test]
+    fn the_code_is_found_however_the_error_is_wrapped() {
+        let error = "<Error><Type>Sender</Type><Code>SignatureDoesNotMatch</Code><Message>Signature expired: 2026 is now earlier than 2025</Message></Error>";
+        let expected = Some(Answer::Refused { code: "SignatureDoesNotMatch".into(), about_time: true });
+        for body in [
+            error.to_owned(),
+            format!("<ErrorResponse>{error}<RequestId>x</RequestId></ErrorResponse>"),
+            format!("<?xml version=\"1.0\"?>\n<ErrorResponse><Errors>{error}</Errors></ErrorResponse>"),
+        ] {
+            assert_eq!(answer_in(&body), expected, "{body}");
+        }
+        for body in ["", "<html>busy</html>", "<Code>", "{\"code\": 1}"] {
+            assert_eq!(answer_in(body), None, "{body}");
         }
     }
 

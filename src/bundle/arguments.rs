@@ -3,7 +3,7 @@
 use super::Draft;
 use super::refusal::Refusal;
 use super::storage::{Argument, DRIVER, StorageEntry};
-use super::text::{Splice, colon_end, line_start, next_line, value_range};
+use super::text::{Splice, line_start, next_line, value_range};
 use super::tree::{Node, Pair};
 
 /// Whether an entry's items are the driver and a mapping that holds some of what is wanted, so that single arguments
@@ -69,8 +69,8 @@ pub(super) fn splice(draft: &mut Draft<'_>, entry: &StorageEntry, arguments: &No
         return Ok(());
     }
     let lines: Vec<String> = missing.iter().map(|(key, value)| format!("{key}: {}", value.spelled())).collect();
-    let from = colon_end(draft.body, last)?;
-    draft.add_lines_after(&last.value, from, &lines, arguments.column)
+    draft.add_lines_after(last.value.end.max(last.key.end), &lines, arguments.column);
+    Ok(())
 }
 
 /// Puts another value behind a key.

@@ -2,7 +2,7 @@
 
 use super::refusal::{Problem, Refusal};
 use super::screen::quoted;
-use super::text::{Splice, colon_end, column, is_first_on_line, value_range};
+use super::text::{Splice, column, is_first_on_line, value_range};
 use super::tree::{Kind, Node, Pair, Style};
 use super::{Change, DEFAULTS, Draft, PREFERENCE, Preference};
 use crate::place::LocationName;
@@ -22,6 +22,11 @@ enum Name<'a> {
 
 /// Plans both lists. `standing` are the locations that the document has before the edit.
 pub(super) fn splice(draft: &mut Draft<'_>, change: &Change<'_>, standing: &[Pair]) -> Result<Vec<Expected>, Refusal> {
+    for pair in standing {
+        if change.ours.iter().any(|name| pair.key.text() == Some(name.as_str())) {
+            pair.key.guard()?;
+        }
+    }
     let written: Vec<&str> = change.entries.iter().map(|entry| entry.name.as_str()).collect();
     let known: Vec<&str> = standing.iter().filter_map(|pair| pair.key.text()).chain(written.iter().copied()).collect();
     // A location whose unquoted name some reader takes for a number is not found by its name in quotes.
@@ -176,8 +181,7 @@ fn rearrange(
             let (start, _) = value_range(body, pair)?;
             let gap = " ".repeat(super::layout::dash_and_gap(body, pair).map_or(2, |(_, gap)| gap) - 1);
             let lines: Vec<String> = spelled.iter().map(|name| format!("-{gap}{name}")).collect();
-            let from = colon_end(body, pair)?;
-            draft.add_lines_after(&pair.value, from, &lines, column(body, start))?;
+            draft.add_lines_after(pair.value.end, &lines, column(body, start));
         }
     }
     Ok(Expected { key, names: names.iter().map(text_of).collect() })

@@ -67,15 +67,13 @@ fn fill(draft: &mut Draft<'_>, storage: &Pair, entries: &[&StorageEntry]) -> Res
         if end > start {
             draft.splices.push(Splice::replace((colon, end), String::new()));
         }
-        draft.add_lines_after(&storage.value, end, &lines, inside)
-    } else {
-        let at = column(draft.body, start);
-        let shift = if at > storage.key.column { 0 } else { inside - at };
-        let text = draft.layout.lines(&lines, at + shift);
-        let text = text.trim_end().get(at..).unwrap_or_default().to_owned();
-        draft.splices.push(Splice::replace((start, end), text));
-        Ok(())
+        draft.add_lines_after(end, &lines, inside);
+        return Ok(());
     }
+    let at = column(draft.body, start);
+    let text = draft.layout.lines(&lines, at).trim().to_owned();
+    draft.splices.push(Splice::replace((start, end), text));
+    Ok(())
 }
 
 /// Puts locations after those that stand.
@@ -84,8 +82,8 @@ fn append(draft: &mut Draft<'_>, storage: &Pair, entries: &[&StorageEntry]) -> R
     let (body, layout) = (draft.body, &draft.layout);
     if !storage.value.is_flow() {
         let lines = block_lines(draft, entries);
-        let from = colon_end(body, last)?;
-        return draft.add_lines_after(&storage.value, from, &lines, storage.value.column);
+        draft.add_lines_after(storage.value.end, &lines, storage.value.column);
+        return Ok(());
     }
     let (_, end) = value_range(body, last)?;
     let own_line = is_first_on_line(body, last.key.start);

@@ -130,7 +130,10 @@ impl ConfigYaml {
         if splices.is_empty() {
             return Ok(Edit::Unchanged);
         }
-        let unsure = || Refusal::whole(Problem::CannotVerify);
+        let unsure = || match text::open_end(self.body(), &self.root) {
+            Some(block) => block.refuse(Problem::NoFinalNewline),
+            None => Refusal::whole(Problem::CannotVerify),
+        };
         let new_body = SecretString::from(text::apply(self.body(), &mut splices).ok_or_else(unsure)?);
         if !text::only_spliced(self.body(), &splices, new_body.expose_secret()) {
             return Err(unsure());
@@ -192,7 +195,6 @@ impl<'a> Draft<'a> {
             return Ok(());
         }
         let added = std::mem::take(&mut self.added);
-        let newline = self.layout.newline;
         let Some(last) = self.root.pairs().last() else {
             let pairs: Vec<String> = added.into_iter().map(|(_, pair)| pair).collect();
             let base = self.layout.tall.then_some(0);
@@ -213,37 +215,26 @@ impl<'a> Draft<'a> {
             self.splices.push(Splice::insert(end, format!("{space}{text}")));
             return Ok(());
         }
-        text::after_last_line(self.body, self.root)?;
         let lines: Vec<String> = added.into_iter().flat_map(|(lines, _)| lines).collect();
-        let text = self.layout.lines(&lines, self.root.column);
-        self.splices.push(if self.body.ends_with('\n') {
-            Splice::insert(self.body.len(), text)
-        } else {
-            Splice::insert(self.body.len(), format!("{newline}{}", text.trim_end()))
-        });
+        self.add_lines(self.body.len(), &lines, self.root.column);
         Ok(())
     }
 
     /// Puts lines after the line on which a node ends, and after the comments below it that stand deeper than they do.
-    fn add_lines_after(
-        &mut self,
-        node: &Node,
-        from: usize,
-        lines: &[String],
-        indentation: usize,
-    ) -> Result<(), Refusal> {
-        let mut at = text::next_line(self.body, from.max(node.end));
-        while let Some(comment) = text::comment_line(self.body, at).filter(|column| *column > indentation) {
-            at = text::next_line(self.body, at + comment);
+    fn add_lines_after(&mut self, end: usize, lines: &[String], indentation: usize) {
+        let mut at = text::next_line(self.body, end);
+        while text::comment_line(self.body, at).is_some_and(|column| column > indentation) {
+            at = text::next_line(self.body, at);
         }
-        let text = self.layout.lines(lines, indentation);
+        self.add_lines(at, lines, indentation);
+    }
+
+    fn add_lines(&mut self, at: usize, lines: &[String], indentation: usize) {
+        let mut text = self.layout.lines(lines, indentation);
         if at == self.body.len() && !self.body.ends_with('\n') {
-            text::after_last_line(self.body, node)?;
-            let text = format!("{}{}", self.layout.newline, text.trim_end());
-            self.splices.push(Splice::insert(at, text));
-        } else {
-            self.splices.push(Splice::insert(at, text));
+            // A text without a last line break stays one.
+            text = format!("{}{}", self.layout.newline, text.trim_end());
         }
-        Ok(())
+        self.splices.push(Splice::insert(at, text));
     }
 }

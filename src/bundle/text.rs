@@ -151,17 +151,15 @@ pub(super) fn value_range(body: &str, pair: &Pair) -> Result<(usize, usize), Ref
     }
 }
 
-/// Refuses to put a line after a node that would change it: a text block that ends with the text.
-pub(super) fn after_last_line(body: &str, last: &Node) -> Result<(), Refusal> {
-    let mut node = last;
+/// The text block that ends a text without a line break: a line after it may change it.
+pub(super) fn open_end<'a>(body: &str, root: &'a Node) -> Option<&'a Node> {
+    let mut node = root;
     loop {
         node = match &node.kind {
-            Kind::List { items, flow: false } if !items.is_empty() => &items[items.len() - 1],
-            Kind::Map { pairs, flow: false } if !pairs.is_empty() => &pairs[pairs.len() - 1].value,
-            Kind::Scalar { style: Style::Block, .. } if !body.ends_with('\n') => {
-                return Err(node.refuse(Problem::NoFinalNewline));
-            }
-            _ => return Ok(()),
+            Kind::List { items, flow: false } => items.last()?,
+            Kind::Map { pairs, flow: false } => &pairs.last()?.value,
+            Kind::Scalar { style: Style::Block, .. } if !body.ends_with('\n') => return Some(node),
+            _ => return None,
         };
     }
 }

@@ -2,7 +2,7 @@
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use super::Row;
+use super::{Row, whole_seconds};
 use crate::api::status::{LocationStatus, ProofStatus};
 use crate::plan::ProofState;
 use crate::plan::observation::Proof;
@@ -11,7 +11,7 @@ use crate::reason::Reason;
 /// The row, given the rows that are there: the last proof that succeeded stays.
 pub(super) fn of(row: &Row<'_>, before: &[LocationStatus]) -> LocationStatus {
     let last_proof = || before.iter().find(|l| l.name == row.name).and_then(|l| l.proof.clone());
-    let proof_status = |proof: &Proof| Some(ProofStatus { time: Time(proof.at), of: proof.of.clone() });
+    let proof_status = |proof: &Proof| Some(ProofStatus { time: Time(whole_seconds(proof.at)), of: proof.of.clone() });
     let (proven, reason, message, proof) = match row.proof {
         ProofState::Pending => ("Unknown", Reason::ProofPending, String::new(), last_proof()),
         ProofState::Failed(failure) => ("False", failure.reason, failure.message.clone(), last_proof()),

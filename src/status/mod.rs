@@ -55,6 +55,7 @@ pub fn report(
     now: Timestamp,
 ) -> QuayStorageStatus {
     let before = previous.cloned().unwrap_or_default();
+    let now = whole_seconds(now);
     let (bundle, plan, written) = match outcome {
         Outcome::Invalid(failure) => {
             return QuayStorageStatus {
@@ -77,6 +78,11 @@ pub fn report(
         config_bundle: Some(config_bundle(bundle, &rows, written, before.config_bundle, now)),
         locations: rows.iter().map(|row| locations::of(row, &before.locations)).collect(),
     }
+}
+
+/// The API keeps whole seconds: a finer time would differ from itself once it is read back.
+fn whole_seconds(time: Timestamp) -> Timestamp {
+    Timestamp::from_second(time.as_second()).unwrap_or(time)
 }
 
 /// Whether a status says no more than that the first answer is awaited.

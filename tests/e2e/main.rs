@@ -3,3 +3,6 @@
 
 mod harness;
 mod main_job;
+mod places;
+mod quiet;
+mod roles;

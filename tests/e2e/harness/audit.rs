@@ -1,5 +1,7 @@
 //! The API server's own audit log: what a process asked it.
 
+use std::time::{Duration, Instant};
+
 use serde_json::Value;
 
 use super::world::World;
@@ -49,4 +51,25 @@ pub(crate) fn requests(world: &World, credential: &str) -> Vec<Request> {
             }
         })
         .collect()
+}
+
+/// Waits until a process has asked nothing for a second: a line of the log may come a moment after the answer.
+pub(crate) async fn until_quiet(world: &World, credential: &str) -> Vec<Request> {
+    until_quiet_for(world, credential, Duration::from_secs(1)).await
+}
+
+/// Waits until a process has asked nothing for a while.
+pub(crate) async fn until_quiet_for(world: &World, credential: &str, quiet: Duration) -> Vec<Request> {
+    let mut ticks = tokio::time::interval(Duration::from_millis(100));
+    let started = Instant::now();
+    let (mut last, mut since) = (requests(world, credential), Instant::now());
+    while since.elapsed() < quiet {
+        ticks.tick().await;
+        let now = requests(world, credential);
+        if now.len() != last.len() {
+            assert!(started.elapsed() < Duration::from_secs(10), "it asks on and on: {:?}", &now[last.len()..]);
+            (last, since) = (now, Instant::now());
+        }
+    }
+    last
 }
