@@ -13,6 +13,7 @@ import os
 import signal
 import sys
 import time
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -29,20 +30,34 @@ if __name__ == "__main__":
         sys.exit(130)
 
 # Only now: these need the packages in .venv.
+import yaml  # noqa: E402
 from screen import NotSeen, Screen, changed_lines, expect, secret_values  # noqa: E402
-from stage import BINARY, LOG, MANIFESTS, ROOT, Stage, manifests, path_of  # noqa: E402
+from stage import (  # noqa: E402
+    BINARY,
+    BUCKET,
+    BUNDLE,
+    KEY_SECRET,
+    LOCATION,
+    LOG,
+    MANIFESTS,
+    ROLE,
+    ROLE_ARN,
+    ROOT,
+    STORAGE,
+    USER,
+    Stage,
+    manifests,
+    path_of,
+    repeats,
+    shown,
+)
 
-[STORAGE] = manifests(MANIFESTS / "quaystorage.yaml")
-[BUNDLE] = manifests(MANIFESTS / "config-bundle.yaml")
-[KEY_SECRET] = manifests(MANIFESTS / "quay-user.yaml")
-[LOCATION] = STORAGE["spec"]["locations"]
-ROLE_ARN, BUCKET = LOCATION["roleArn"], LOCATION["bucket"]
-ROLE = ROLE_ARN.rpartition("/")[2]
-USER = "quay-user"
 CRD = "quaystorages.registry-sts.dev"
 SERVICE_ACCOUNT = "registry-sts/registry-sts"
 STORAGE_KEYS = {"DISTRIBUTED_STORAGE_CONFIG", "DISTRIBUTED_STORAGE_PREFERENCE"}
 KEY_LINES = ["sts_user_access_key", "sts_user_secret_key"]
+# Of both writes, both proofs and the failure between them.
+EVENTS = {"BundleWritten": 2, "ProvenAndWritten": 2, "WrongSecretKey": 1}
 NOTE_WIDTH = 60
 LOG_LINES = 15
 
@@ -53,62 +68,22 @@ def act_1(stage: Stage) -> dict[str, str]:
     version = stage.kube("GET", "/version")["gitVersion"]
     screen.step(f"kube-apiserver {version} with etcd at {info['server']}")
     screen.step(f"AWS peer (moto, checks keys and policies) at {info['aws']}")
-    # By kind, for a binding or account may stand before the namespace that it is in.
-    install = [
-        document
-        for folder in ("deploy/rbac", "crds")
-        for path in sorted((ROOT / folder).glob("*.yaml"))
-        for document in manifests(path)
-    ]
-    for document in sorted(install, key=lambda document: document["kind"] != "Namespace"):
+    files = sorted([*ROOT.glob("deploy/rbac/*.yaml"), *ROOT.glob("crds/*.yaml")])
+    # Namespaces first, for what is in one may stand before it.
+    install = sorted(
+        (document for file in files for document in manifests(file)),
+        key=lambda document: document["kind"] != "Namespace",
+    )
+    for document in install:
         stage.apply(document)
     stage.wait_established(CRD, STORAGE["apiVersion"])
     screen.step(f"applied deploy/rbac and crds: {len(install)} objects, {CRD} is Established")
     for document in manifests(MANIFESTS / "namespace.yaml"):
         stage.apply(document)
     screen.step(f"namespace quay; its owner lets {SERVICE_ACCOUNT} at the Secrets there")
-    key = make_role(stage)
+    key = stage.make_role()
     screen.step(f"IAM: user {USER} with a key, role {ROLE} that trusts it; S3: {BUCKET}")
     return key
-
-
-def make_role(stage: Stage) -> dict[str, str]:
-    """What procedure A makes by hand, with the least that Quay needs on the bucket."""
-    user = stage.plane.aws("iam", "create_user", {"UserName": USER})["User"]["Arn"]
-    key = make_key(stage)
-    trust = allow("sts:AssumeRole", Principal={"AWS": user})
-    arguments = {"RoleName": ROLE, "AssumeRolePolicyDocument": trust}
-    role = stage.plane.aws("iam", "create_role", arguments)["Role"]["Arn"]
-    expect(role == ROLE_ARN, f"the role {ROLE_ARN}", role)
-    may_assume = {
-        "UserName": USER,
-        "PolicyName": f"assume-{ROLE}",
-        "PolicyDocument": allow("sts:AssumeRole", Resource=ROLE_ARN),
-    }
-    stage.plane.aws("iam", "put_user_policy", may_assume)
-    stage.plane.aws("s3", "create_bucket", {"Bucket": BUCKET})
-    return key
-
-
-def allow(action: str, **rest: Any) -> str:
-    statement = {"Effect": "Allow", "Action": action} | rest
-    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
-
-
-def make_key(stage: Stage) -> dict[str, str]:
-    made = stage.plane.aws("iam", "create_access_key", {"UserName": USER})["AccessKey"]
-    stage.screen.keep_secret(made["AccessKeyId"], made["SecretAccessKey"])
-    return {
-        "AWS_ACCESS_KEY_ID": made["AccessKeyId"],
-        "AWS_SECRET_ACCESS_KEY": made["SecretAccessKey"],
-    }
-
-
-def config(stage: Stage) -> tuple[str, str]:
-    """The bundle's resourceVersion and its config.yaml."""
-    version, data = stage.secret(BUNDLE["metadata"]["name"])
-    expect(list(data) == ["config.yaml"], "config.yaml alone in the bundle", list(data))
-    return version, data["config.yaml"].decode()
 
 
 def act_2(stage: Stage, key: dict[str, str]) -> str:
@@ -124,38 +99,47 @@ def act_2(stage: Stage, key: dict[str, str]) -> str:
     began = time.monotonic()
     resource = stage.wait_ready(path_of(STORAGE), "True")
     seconds = time.monotonic() - began
-    proofs = assumed(stage)
-    screen.step(
-        f"Ready=True after {seconds:.1f} s; AWS saw AssumeRole of {ROLE} (session quay): "
-        f"{len(proofs)}. config.yaml:"
-    )
-    _, after = config(stage)
+    _, after = stage.config()
+    screen.step(f"Ready=True after {seconds:.1f} s; {assumed(stage)}; config.yaml:")
     screen.diff(before, after)
     screen.conditions(resource["status"]["conditions"])
     changes = changed_lines(before, after)
     for where, gone, _ in changes:
         expect(where in STORAGE_KEYS, f"a change in {STORAGE_KEYS} only", f"one in {where}")
         expect(not gone, "insertions only", f"{len(gone)} lines gone in {where}")
-    keys = [where for where, _, _ in changes]
-    expect(sorted(keys) == sorted(STORAGE_KEYS), "one insertion in each storage key", keys)
-    came = "".join(line for _, _, lines in changes for line in lines)
-    for line in KEY_LINES:
-        expect(line in came, f"{line} in the new lines", "none")
-    expect(all(value in came for value in key.values()), "the proven key, as written", "another")
+    expect_intent(before, after, key)
+    came = sum(len(lines) for _, _, lines in changes)
     comments = sum("# " in line for line in before.splitlines())
     screen.seen(
-        f"{came.count(chr(10))} lines came, none went; every other byte is as it was, "
-        f"{comments} comments too"
+        f"{came} lines came, none went; every other byte is as it was, {comments} comments too"
     )
     return after
 
 
-def assumed(stage: Stage) -> list[dict[str, Any]]:
-    """The AssumeRole requests that AWS saw; each has to be as Quay makes it."""
+def assumed(stage: Stage) -> str:
+    """That AWS saw AssumeRole, each time as Quay calls it."""
     requests = [seen for seen in stage.plane.recording() if seen["action"] == "AssumeRole"]
     asked = {(r["parameters"]["RoleArn"], r["parameters"]["RoleSessionName"]) for r in requests}
     expect(asked == {(ROLE_ARN, "quay")}, f"AssumeRole of {ROLE_ARN}, session quay", asked)
-    return requests
+    return f"AWS saw AssumeRole of {ROLE}, session quay, {len(requests)}x"
+
+
+def expect_intent(before: str, after: str, key: dict[str, str]) -> None:
+    """That Quay's YAML reader finds the location as intended, and all else as it was."""
+    intent = yaml.safe_load(before)
+    arguments = {
+        "sts_role_arn": ROLE_ARN,
+        "s3_bucket": BUCKET,
+        "storage_path": LOCATION["storagePath"],
+        "s3_region": LOCATION["region"],
+        "sts_user_access_key": key["AWS_ACCESS_KEY_ID"],
+        "sts_user_secret_key": key["AWS_SECRET_ACCESS_KEY"],
+    }
+    intent["DISTRIBUTED_STORAGE_CONFIG"][LOCATION["name"]] = ["STSS3Storage", arguments]
+    preference = intent["DISTRIBUTED_STORAGE_PREFERENCE"]
+    if LOCATION["name"] not in preference:
+        preference.append(LOCATION["name"])
+    expect(yaml.safe_load(after) == intent, "config.yaml to read as intended", "another reading")
 
 
 def set_key(stage: Stage, key: dict[str, str]) -> None:
@@ -165,21 +149,23 @@ def set_key(stage: Stage, key: dict[str, str]) -> None:
 def act_3(stage: Stage, key: dict[str, str]) -> dict[str, str]:
     """A rotation with a typo; returns the new access key as it should have been."""
     screen = stage.screen
-    version, before = config(stage)
-    new = make_key(stage)
-    typo = new["AWS_SECRET_ACCESS_KEY"][:-1] + ("x" if new["AWS_SECRET_ACCESS_KEY"][-1] != "x" else "y")
+    version, before = stage.config()
+    new = stage.make_key()
+    right = new["AWS_SECRET_ACCESS_KEY"]
+    typo = right[:-1] + ("y" if right.endswith("x") else "x")
     screen.keep_secret(typo)
     arguments = {"UserName": USER, "AccessKeyId": key["AWS_ACCESS_KEY_ID"]}
     stage.plane.aws("iam", "delete_access_key", arguments)
     screen.step(f"IAM: {USER} has a new access key, the old one is deleted")
     set_key(stage, new | {"AWS_SECRET_ACCESS_KEY": typo})
-    screen.step(f"Secret {KEY_SECRET['metadata']['name']}: the new key, with a typo in its secret part")
+    name = KEY_SECRET["metadata"]["name"]
+    screen.step(f"Secret {name}: now the new key, but with a typo in its secret part")
     resource = stage.wait_ready(path_of(STORAGE), "False", "WrongSecretKey")
     conditions = resource["status"]["conditions"]
     screen.conditions(conditions)
     screen.wrapped(next(c["message"] for c in conditions if c["type"] == "Ready"))
-    # Had it been written, then with or before the status.
-    now_version, now = config(stage)
+    # A write comes before the status that tells of it.
+    now_version, now = stage.config()
     expect(now == before, "the bundle's config.yaml untouched", "another config.yaml")
     expect(now_version == version, f"the bundle at resourceVersion {version}", now_version)
     screen.seen(f"the bundle is untouched, still at resourceVersion {version}")
@@ -193,40 +179,21 @@ def act_4(stage: Stage, key: dict[str, str], before: str) -> None:
     stage.wait_ready(path_of(STORAGE), "True")
     seconds = time.monotonic() - began
     screen.step(f"Secret corrected; Ready=True after {seconds:.1f} s; config.yaml:")
-    _, after = config(stage)
+    _, after = stage.config()
     screen.diff(before, after)
     changes = changed_lines(before, after)
     for side in (1, 2):
         names = [line.split(":")[0].strip(" -") for change in changes for line in change[side]]
         expect(sorted(names) == sorted(KEY_LINES), "a change of the two key lines", names)
-    came = "".join(line for _, _, lines in changes for line in lines)
-    expect(all(value in came for value in key.values()), "the new key, as written", "another")
+    expect_intent(before, after, key)
     screen.seen("the two key lines changed; every other byte is as it was")
     screen.step("Events:")
-    for event in stage.wait("Events of both writes, the failure and both proofs", events(stage)):
-        note = event["note"] if len(event["note"]) <= NOTE_WIDTH else event["note"][:NOTE_WIDTH - 3] + "..."
-        screen.say(f"    {event['type']:8} {event['reason']:17} {times(event)}x  {note}")
+    for event in stage.wait_events(EVENTS):
+        note = event["note"]
+        if len(note) > NOTE_WIDTH:
+            note = note[: NOTE_WIDTH - 3] + "..."
+        screen.say(f"    {event['type']:8} {event['reason']:17} {repeats(event)}x  {note}")
     check_traces(stage)
-
-
-def times(event: dict[str, Any]) -> int:
-    return (event.get("series") or {}).get("count", 1)
-
-
-def events(stage: Stage) -> Any:
-    """Looks for the resource's Events; they are written after the status."""
-    wanted = {"BundleWritten": 2, "ProvenAndWritten": 2, "WrongSecretKey": 1}
-
-    def look() -> tuple[list[dict[str, Any]] | None, str]:
-        items = stage.kube("GET", "/apis/events.k8s.io/v1/namespaces/quay/events")["items"]
-        mine = [e for e in items if e["regarding"]["name"] == STORAGE["metadata"]["name"]]
-        mine.sort(key=lambda event: event["eventTime"])
-        counts: dict[str, int] = {}
-        for event in mine:
-            counts[event["reason"]] = counts.get(event["reason"], 0) + times(event)
-        return (mine if counts == wanted else None), str(counts)
-
-    return look
 
 
 def check_traces(stage: Stage) -> None:
@@ -234,25 +201,21 @@ def check_traces(stage: Stage) -> None:
     traces = {
         "the operator's log": LOG.read_text(errors="replace"),
         "the QuayStorage": json.dumps(stage.kube("GET", path_of(STORAGE))),
-        "an Event": json.dumps(stage.kube("GET", "/apis/events.k8s.io/v1/namespaces/quay/events")),
+        "an Event": json.dumps(stage.events()),
     }
     for where, text in traces.items():
         expect(not stage.screen.secrets_in(text), f"no secret in {where}", "one or more")
     operator = f"system:serviceaccount:{SERVICE_ACCOUNT.replace('/', ':')}"
-    audited = [json.loads(line) for line in Path(stage.plane.info["audit_log"]).read_text().splitlines()]
+    audit_log = Path(stage.plane.info["audit_log"]).read_text()
     writes = [
         event["responseStatus"]["code"]
-        for event in audited
+        for event in map(json.loads, audit_log.splitlines())
         if event["user"]["username"] == operator
         and event["verb"] not in ("get", "list", "watch")
         and event["objectRef"]["resource"] == "secrets"
     ]
     expect(writes == [200, 200], "two writes to Secrets by the operator, both taken", writes)
     stage.screen.seen("two writes to the bundle in all; no secret in log, status and Events")
-
-
-def shown(path: Path) -> str:
-    return os.path.relpath(path) if path.is_relative_to(Path.cwd()) else str(path)
 
 
 def play(stage: Stage) -> None:
@@ -300,15 +263,19 @@ def main() -> int:
             play(stage)
             status = 0
         except NotSeen as missing:
-            screen.problem(f"\nNot seen.\n  expected: {missing.expected}\n  found:    {missing.found}")
+            screen.problem("\nNot seen.")
+            screen.problem(f"  expected: {missing.expected}\n  found:    {missing.found}")
             if stage.operator is not None:
                 screen.problem(f"The operator's log ({shown(LOG)}) ends:")
                 screen.problem(stage.operator.tail(LOG_LINES))
         except up.SetupError as error:
             screen.problem(f"demo: {error}")
-        if os.environ.get("KEEP") == "1" and hasattr(stage.plane, "info"):
+        except Exception:
+            screen.problem(traceback.format_exc())
+        if os.environ.get("KEEP", "0") not in ("", "0") and hasattr(stage.plane, "info"):
             keep(stage)
     except KeyboardInterrupt:
+        screen.problem("\ninterrupted")
         status = 130
     finally:
         # A second signal must not cut the stopping short.

@@ -151,7 +151,7 @@ def changed_lines(before: str, after: str) -> list[tuple[str, list[str], list[st
     changes = []
     for tag, i1, i2, j1, j2 in matcher.get_opcodes():
         if tag != "equal":
-            # Line by line, so that a change that spans two keys is told as two.
+            # A change that spans two keys names both.
             keys = {top_level_key(new, j) for j in range(j1, j2)}
             keys |= {top_level_key(old, i) for i in range(i1, i2)}
             changes.append((" and ".join(sorted(keys)), old[i1:i2], new[j1:j2]))

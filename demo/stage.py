@@ -31,6 +31,18 @@ def manifests(path: Path) -> list[dict[str, Any]]:
     return [document for document in yaml.safe_load_all(path.read_text()) if document]
 
 
+[STORAGE] = manifests(MANIFESTS / "quaystorage.yaml")
+[BUNDLE] = manifests(MANIFESTS / "config-bundle.yaml")
+[KEY_SECRET] = manifests(MANIFESTS / "quay-user.yaml")
+[LOCATION] = STORAGE["spec"]["locations"]
+ROLE_ARN, BUCKET = LOCATION["roleArn"], LOCATION["bucket"]
+ROLE = ROLE_ARN.rpartition("/")[2]
+USER = "quay-user"
+# The least that Quay needs of S3.
+BUCKET_ACTIONS = ["s3:ListBucket", "s3:GetBucketLocation", "s3:ListBucketMultipartUploads"]
+BLOB_ACTIONS = ["s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload"]
+
+
 class Stage:
     """The control plane, the AWS peer and, once started, the operator."""
 
@@ -104,11 +116,67 @@ class Stage:
 
         return self.wait(f"Ready={status}" + (f" {reason}" if reason else ""), look)
 
-    def secret(self, name: str) -> tuple[str, dict[str, bytes]]:
-        """A Secret's resourceVersion and data."""
-        secret = self.kube("GET", f"/api/v1/namespaces/quay/secrets/{name}")
-        data = {key: base64.b64decode(value) for key, value in secret["data"].items()}
-        return secret["metadata"]["resourceVersion"], data
+    def events(self) -> list[dict[str, Any]]:
+        """The Events about the resource, oldest first."""
+        items = self.kube("GET", "/apis/events.k8s.io/v1/namespaces/quay/events")["items"]
+        about = [e for e in items if e["regarding"]["name"] == STORAGE["metadata"]["name"]]
+        return sorted(about, key=lambda event: event["eventTime"])
+
+    def wait_events(self, wanted: dict[str, int]) -> list[dict[str, Any]]:
+        """Until there are so many of each reason; they are written after the status."""
+
+        def look() -> tuple[list[dict[str, Any]] | None, str]:
+            events = self.events()
+            counts: dict[str, int] = {}
+            for event in events:
+                counts[event["reason"]] = counts.get(event["reason"], 0) + repeats(event)
+            return (events if counts == wanted else None), str(counts)
+
+        return self.wait(f"Events {wanted}", look)
+
+    def config(self) -> tuple[str, str]:
+        """The bundle's resourceVersion and its config.yaml."""
+        secret = self.kube("GET", path_of(BUNDLE))
+        expect(
+            list(secret["data"]) == ["config.yaml"], "config.yaml alone", list(secret["data"])
+        )
+        text = base64.b64decode(secret["data"]["config.yaml"]).decode()
+        return secret["metadata"]["resourceVersion"], text
+
+    def make_role(self) -> dict[str, str]:
+        """The user, the role, the bucket; returns the user's access key."""
+        user = self.plane.aws("iam", "create_user", {"UserName": USER})["User"]["Arn"]
+        trust = allowing({"Action": "sts:AssumeRole", "Principal": {"AWS": user}})
+        made = {"RoleName": ROLE, "AssumeRolePolicyDocument": trust}
+        role = self.plane.aws("iam", "create_role", made)["Role"]["Arn"]
+        expect(role == ROLE_ARN, f"the role {ROLE_ARN}", role)
+        bucket, path = f"arn:aws:s3:::{BUCKET}", LOCATION["storagePath"]
+        use_bucket = {
+            "RoleName": ROLE,
+            "PolicyName": "use-bucket",
+            "PolicyDocument": allowing(
+                {"Action": BUCKET_ACTIONS, "Resource": bucket},
+                {"Action": BLOB_ACTIONS, "Resource": f"{bucket}{path}/*"},
+            ),
+        }
+        self.plane.aws("iam", "put_role_policy", use_bucket)
+        assume_role = {
+            "UserName": USER,
+            "PolicyName": "assume-role",
+            "PolicyDocument": allowing({"Action": "sts:AssumeRole", "Resource": ROLE_ARN}),
+        }
+        self.plane.aws("iam", "put_user_policy", assume_role)
+        self.plane.aws("s3", "create_bucket", {"Bucket": BUCKET})
+        return self.make_key()
+
+    def make_key(self) -> dict[str, str]:
+        """Another access key of the user, as the key Secret spells it."""
+        key = self.plane.aws("iam", "create_access_key", {"UserName": USER})["AccessKey"]
+        self.screen.keep_secret(key["AccessKeyId"], key["SecretAccessKey"])
+        return {
+            "AWS_ACCESS_KEY_ID": key["AccessKeyId"],
+            "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"],
+        }
 
     def start_operator(self, service_account: str) -> None:
         """As the ServiceAccount that deploy/rbac makes, with its rights and no others."""
@@ -158,6 +226,12 @@ class Stage:
             json.dump(kubeconfig, file)
 
 
+def allowing(*statements: dict[str, Any]) -> str:
+    """An IAM policy document."""
+    allowed = [{"Effect": "Allow"} | statement for statement in statements]
+    return json.dumps({"Version": "2012-10-17", "Statement": allowed})
+
+
 def path_of(document: dict[str, Any]) -> str:
     """Where the API server has an object. Every kind here has a regular plural."""
     version, metadata = document["apiVersion"], document["metadata"]
@@ -170,3 +244,11 @@ def path_of(document: dict[str, Any]) -> str:
 def condition_map(resource: dict[str, Any]) -> dict[str, dict[str, str]]:
     conditions = (resource.get("status") or {}).get("conditions") or []
     return {condition["type"]: condition for condition in conditions}
+
+
+def repeats(event: dict[str, Any]) -> int:
+    return (event.get("series") or {}).get("count", 1)
+
+
+def shown(path: Path) -> str:
+    return os.path.relpath(path) if path.is_relative_to(Path.cwd()) else str(path)

@@ -85,7 +85,7 @@ pub enum Problem {
         /// What Quay expects there.
         expected: &'static str,
     },
-    /// A notation around our keys that is legal, but that nobody edits with certainty: `? key`, a key without a value.
+    /// A notation around our keys that is legal, but that nobody edits with certainty: `? key`, a collection as a key.
     OddNotation,
     /// The last value is a text block without a line break at its end: appending a line would change it.
     NoFinalNewline,
@@ -114,7 +114,7 @@ impl Problem {
             Self::Alias => "has an alias (*) in the storage configuration",
             Self::Tag => "has a tag (!) on the storage configuration",
             Self::WrongKind { .. } => "has a value of another kind than Quay reads",
-            Self::OddNotation => "spells a key of the storage configuration in a way that is not edited",
+            Self::OddNotation => "spells a key in a way that is not edited",
             Self::NoFinalNewline => "ends in a text block without a line break",
             Self::CannotVerify => "could not be edited with certainty",
         }

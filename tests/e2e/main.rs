@@ -2,6 +2,7 @@
 //! deploy/. What is asserted is what the API server, its audit log and the peer say.
 
 mod harness;
+mod inputs;
 mod main_job;
 mod places;
 mod quiet;

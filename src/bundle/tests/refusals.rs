@@ -93,6 +93,7 @@ fn what_readers_resolve_differently_is_refused_where_it_is_ours() {
         ("DISTRIBUTED_STORAGE_PREFERENCE: [&a default]\n", (1, 34), Problem::Anchor),
         ("DISTRIBUTED_STORAGE_DEFAULT_LOCATIONS: {}\n", (1, 40), wrong(DEFAULTS, names)),
         ("? DISTRIBUTED_STORAGE_CONFIG\n: {}\n", (1, 3), Problem::OddNotation),
+        ("{A: 1}: B\n", (1, 1), Problem::OddNotation),
     ] {
         assert_eq!(refusal(text), Refusal::at(at.0, at.1, problem), "{text:?}");
     }
