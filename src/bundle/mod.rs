@@ -90,12 +90,6 @@ impl ConfigYaml {
         if !matches!(root.kind, Kind::Map { .. }) {
             return Err(root.refuse(Problem::NotAMapping));
         }
-        // A collection as a key is an error for Quay.
-        if let Some(odd) =
-            root.pairs().iter().find(|pair| matches!(pair.key.kind, Kind::List { .. } | Kind::Map { .. }))
-        {
-            return Err(odd.key.refuse(Problem::OddNotation));
-        }
         for key in [STORAGE, PREFERENCE, DEFAULTS] {
             if let Some(pair) = root.get(key) {
                 pair.key.guard()?;

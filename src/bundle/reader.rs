@@ -145,6 +145,10 @@ impl<'a> Builder<'a> {
                 node.end = node.end.max(node.start + usize::from(announced));
                 true
             }
+            Style::Plain if text.contains('?') && self.open.iter().any(|open| open.node.is_flow()) => {
+                // In brackets and braces YAML 1.1 ends a plain scalar there.
+                return Err(node.refuse(Problem::Invalid));
+            }
             Style::Plain => spelled.contains('\n') || spelled == text,
             Style::Quoted => match quoted_length(spelled) {
                 Some(length) => {
@@ -188,7 +192,7 @@ impl<'a> Builder<'a> {
         // The parser's end of a closing bracket takes in the white space and the comment behind it.
         let bracket = self.offset(span.start.index()) + 1;
         node.end = if node.is_flow() { bracket.min(self.body.len()) } else { inside.unwrap_or(node.start) };
-        unique_keys(&node)?;
+        usual_keys(&node)?;
         self.close(node, anchor)
     }
 
@@ -214,8 +218,13 @@ impl<'a> Builder<'a> {
     }
 }
 
-/// A key twice in one mapping, quoted or not, is an error for config-tool and a coin toss for the others.
-fn unique_keys(node: &Node) -> Result<(), Refusal> {
+/// A key twice in one mapping, quoted or not, is an error for config-tool and a coin toss for the others; a collection
+/// as a key is an error for Quay, and null for the Quay operator.
+fn usual_keys(node: &Node) -> Result<(), Refusal> {
+    let is_odd = |key: &Node| key.is_null() || matches!(key.kind, Kind::List { .. } | Kind::Map { .. });
+    if let Some(odd) = node.pairs().iter().find(|pair| is_odd(&pair.key)) {
+        return Err(odd.key.refuse(Problem::OddNotation));
+    }
     let mut keys: Vec<(&str, usize)> =
         node.pairs().iter().enumerate().filter_map(|(i, pair)| Some((pair.key.text()?, i))).collect();
     keys.sort_unstable();

@@ -85,7 +85,7 @@ pub enum Problem {
         /// What Quay expects there.
         expected: &'static str,
     },
-    /// A notation around our keys that is legal, but that nobody edits with certainty: `? key`, a collection as a key.
+    /// A notation around our keys that is legal, but that nobody edits with certainty: `? key`, a collection or null as a key.
     OddNotation,
     /// The last value is a text block without a line break at its end: appending a line would change it.
     NoFinalNewline,

@@ -104,7 +104,15 @@ pub async fn run(client: Client, aws: Aws, options: Options, stop: CancellationT
     let triggers = stream::unfold(triggers, |mut triggers| async move {
         triggers.recv().await.map(|who| (ObjectRef::new(&who.name).within(&who.namespace), triggers))
     });
-    let queue = stream::select(changes, triggers).take_until(stop.cancelled_owned()).map(Ok::<_, Infallible>);
+    let queue = stream::select(changes, triggers).take_until(stop.clone().cancelled_owned()).map(Ok::<_, Infallible>);
+    // No pass begins before the first list is complete; who is stopped before that has nothing to finish.
+    let listed = resources.clone();
+    let stopped_before_listed = async move {
+        tokio::select! {
+            _ = listed.wait_until_ready() => std::future::pending().await,
+            () = stop.cancelled() => {}
+        }
+    };
     let passes = applier(
         |stored, context| Box::pin(reconcile::pass(stored, context)),
         |_, _, _| Action::requeue(UNREPORTED_RETRY),
@@ -113,15 +121,17 @@ pub async fn run(client: Client, aws: Aws, options: Options, stop: CancellationT
         queue,
         Config::default().concurrency(CONCURRENT_PASSES),
     );
-    passes
-        .for_each(|passed| async move {
-            match passed {
-                // A resource that is gone by the time its turn comes is not news.
-                Ok(_) | Err(ApplierError::ObjectNotFound(_)) => {}
-                Err(error) => tracing::warn!(%error, "a pass could not report"),
-            }
-        })
-        .await;
+    let passes = passes.for_each(|passed| async move {
+        match passed {
+            // A resource that is gone by the time its turn comes is not news.
+            Ok(_) | Err(ApplierError::ObjectNotFound(_)) => {}
+            Err(error) => tracing::warn!(%error, "a pass could not report"),
+        }
+    });
+    tokio::select! {
+        () = passes => {}
+        () = stopped_before_listed => {}
+    }
     namespaces.abort();
 }
 

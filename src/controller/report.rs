@@ -5,7 +5,7 @@ use std::sync::Arc;
 use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt as _;
-use kube::api::{Api, Patch, PatchParams, Resource};
+use kube::api::{Api, ApiResource, DynamicObject, Patch, PatchParams, Resource};
 use kube::core::error_boundary::InvalidObject;
 use kube::runtime::controller::Action;
 use kube::runtime::events::{Event, EventType};
@@ -55,6 +55,12 @@ pub(super) async fn report(
         }
         // It is gone: nobody is left to report to.
         Err(ApiProblem::NotFound) => Ok(()),
+        // A stored object that its own schema refuses gets no status; only its next edit changes that.
+        Err(ApiProblem::Refused { code: 422, .. }) => {
+            tracing::warn!(resource = %who, "the API server takes no status: the stored object violates its schema");
+            tell_of_transition(context, resource, before, &status).await;
+            Ok(())
+        }
         Err(problem) => Err(problem),
     }
 }
@@ -99,7 +105,8 @@ async fn publish(
     }
 }
 
-/// Reports on an object that is no `QuayStorage` as this version knows it.
+/// Reports on an object that is no `QuayStorage` as this version knows it: by an Event, and in status where the API
+/// server takes one.
 ///
 /// # Errors
 /// That the status could not be read or written.
@@ -108,27 +115,40 @@ pub(super) async fn undecodable(
     who: &ResourceId,
     object: &InvalidObject,
 ) -> Result<Action, ApiProblem> {
-    // Of such an object only the metadata was kept; its status may still be readable.
-    let resources: Api<kube::api::DynamicObject> = Api::namespaced_with(
-        context.client.clone(),
-        &who.namespace,
-        &kube::api::ApiResource::erase::<QuayStorage>(&()),
+    tracing::warn!(resource = %who, error = object.error, "an object cannot be decoded");
+    let failure = Failure::new(
+        Reason::InvalidSpec,
+        format!("This object cannot be read as a QuayStorage: {}. Correct it, or install the CRD of the operator's version and apply the object again.", object.error),
     );
+    let about = ObjectReference {
+        api_version: Some(QuayStorage::api_version(&()).into_owned()),
+        kind: Some(QuayStorage::kind(&()).into_owned()),
+        namespace: Some(who.namespace.clone()),
+        name: Some(who.name.clone()),
+        uid: object.metadata.uid.clone(),
+        ..ObjectReference::default()
+    };
+    publish(context, about, EventType::Warning, failure.reason.as_str(), "Read", failure.message.clone()).await;
+
+    // Of such an object only the metadata was kept; its status may still be readable.
+    let kind = ApiResource::erase::<QuayStorage>(&());
+    let resources: Api<DynamicObject> = Api::namespaced_with(context.client.clone(), &who.namespace, &kind);
     let stored = match answered(resources.get(&who.name)).await {
         Err(ApiProblem::NotFound) => return Ok(Action::await_change()),
         other => other?,
     };
     let before: Option<QuayStorageStatus> =
         stored.data.get("status").and_then(|status| serde_json::from_value(status.clone()).ok());
-    let failure = Failure::new(
-        Reason::InvalidSpec,
-        format!("This object cannot be read as a QuayStorage: {}. Correct it, or install the CRD of the operator's version and apply the object again.", object.error),
-    );
-    let status = status::report(&Outcome::Invalid(failure), before.as_ref(), object.metadata.generation, Timestamp::now());
+    let generation = object.metadata.generation;
+    let status = status::report(&Outcome::Invalid(failure), before.as_ref(), generation, Timestamp::now());
     if before.as_ref() != Some(&status) {
         let patch = json!({"metadata": {"resourceVersion": stored.metadata.resource_version}, "status": status});
-        answered(resources.patch_status(&who.name, &PatchParams::apply(FIELD_MANAGER), &Patch::Merge(&patch))).await?;
-        tracing::warn!(resource = %who, error = object.error, "an object cannot be decoded");
+        let (params, patch) = (PatchParams::apply(FIELD_MANAGER), Patch::Merge(&patch));
+        match answered(resources.patch_status(&who.name, &params, &patch)).await {
+            // What the schema refuses gets no status either.
+            Ok(_) | Err(ApiProblem::Refused { code: 422, .. }) => {}
+            Err(problem) => return Err(problem),
+        }
     }
     Ok(Action::await_change())
 }

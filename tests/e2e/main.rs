@@ -3,7 +3,9 @@
 
 mod harness;
 mod inputs;
+mod lifecycle;
 mod main_job;
+mod others;
 mod places;
 mod quiet;
 mod roles;

@@ -48,8 +48,7 @@ async fn a_role_that_cannot_be_assumed_is_said_so_and_heals_without_a_nudge() {
 async fn an_access_key_that_aws_does_not_know_is_said_so_and_heals_when_the_secret_changes() {
     let world = World::granted().await;
     let iam = world.iam("a").await;
-    let args = serde_json::json!({"UserName": iam.user, "AccessKeyId": iam.key.id});
-    world.plane.aws("iam", "delete_access_key", args).await;
+    world.delete_key(&iam.user, &iam.key).await;
     let says = ["AWS answered InvalidClientTokenId", "inactive", &iam.key.id[iam.key.id.len() - 4..]];
     let operator = fails(&world, &iam.key, &iam, "UnknownAccessKey", &says).await;
     let key = world.new_key(&iam.user).await;

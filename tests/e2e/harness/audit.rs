@@ -38,6 +38,8 @@ pub(crate) fn requests(world: &World, credential: &str) -> Vec<Request> {
         .filter(|line| line.contains(credential))
         // The last line may be half written.
         .filter_map(|line| serde_json::from_str::<Value>(line).ok())
+        // The request that issued the credential names it too.
+        .filter(|event| event["user"]["extra"]["authentication.kubernetes.io/credential-id"][0] == credential)
         .filter(|event| event["stage"] == "ResponseComplete" || event["verb"] == "watch")
         .map(|event| {
             let object = &event["objectRef"];

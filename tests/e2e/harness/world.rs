@@ -130,6 +130,11 @@ impl World {
         key
     }
 
+    /// AWS lets a user have two keys.
+    pub(crate) async fn delete_key(&self, user: &str, key: &Key) {
+        self.plane.aws("iam", "delete_access_key", json!({"UserName": user, "AccessKeyId": key.id})).await;
+    }
+
     pub(crate) async fn put_secret(&self, name: &str, data: &[(&str, &str)]) -> Secret {
         self.put_secret_object(json!({
             "apiVersion": "v1", "kind": "Secret", "metadata": {"name": name, "namespace": self.namespace},

@@ -1,0 +1,231 @@
+//! The process: how it starts again, ends, waits for AWS, and treats what it cannot read or must not touch.
+
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::time::{Duration, Instant};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use k8s_openapi::api::core::v1::{Namespace, Secret};
+use k8s_openapi::api::events::v1::Event;
+use kube::api::{Api, DeleteParams, ListParams};
+use serde_json::{Value, json};
+
+use crate::harness::audit::{requests, until_quiet, until_quiet_for};
+use crate::harness::operator::Operator;
+use crate::harness::world::{World, condition, eventually, is, message};
+
+const CONFIG: &str = "DB_URI: postgresql://quay:hunter2-of-the-database@db/quay\n";
+
+/// An AWS that takes every connection and never says anything.
+fn silent_aws() -> (TcpListener, String) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    (listener, url)
+}
+
+#[tokio::test]
+async fn after_a_restart_nothing_is_written_that_is_right_already() {
+    let world = World::granted().await;
+    let iam = world.iam("a").await;
+    world.put_key("quay-user", &iam.key).await;
+    world.put_bundle("bundle", CONFIG).await;
+    let mut first = Operator::start(&world).await;
+    world.put_resource("example", "bundle", &[World::location("default", &iam, "quay-user")]).await;
+    let before = world.until_ready("example").await;
+    until_quiet(&world, &first.credential).await;
+    first.terminate();
+    let ended = first.ended_within(Duration::from_secs(5)).await.expect("it did not end in time");
+    assert!(ended.success(), "{ended}");
+    let bundle = world.bundle("bundle").await.metadata.resource_version;
+
+    let second = Operator::start(&world).await;
+    eventually("the role is proven again", || async {
+        (world.plane.assume_role_calls(&iam.key.id).await == 2).then_some(())
+    })
+    .await;
+    let asked = until_quiet(&world, &second.credential).await;
+    let writes: Vec<_> = asked.iter().filter(|r| r.is_write() && r.resource != "selfsubjectreviews").collect();
+    // The time of the last proof is all that is new.
+    assert!(writes.iter().all(|r| r.resource == "quaystorages/status") && writes.len() <= 1, "{writes:?}");
+    assert_eq!(world.bundle("bundle").await.metadata.resource_version, bundle);
+    let after = world.until_ready("example").await;
+    assert_eq!(condition(&after, "Ready"), condition(&before, "Ready"));
+}
+
+#[tokio::test]
+async fn a_silent_aws_is_announced_and_neither_stops_other_resources_nor_the_process() {
+    let world = World::granted().await;
+    let iam = world.iam("a").await;
+    world.put_key("quay-user", &iam.key).await;
+    world.put_bundle("bundle", CONFIG).await;
+    let (_listener, url) = silent_aws();
+    let mut operator = Operator::start_with(&world, &url, &[]).await;
+    // More than are passed over at the same time, each with a role of its own to prove.
+    for i in 0..40 {
+        let mut location = World::location("default", &iam, "quay-user");
+        location["roleArn"] = json!(format!("{}-{i}", iam.role_arn));
+        world.put_resource(&format!("waits-{i}"), "bundle", &[location]).await;
+    }
+    let started = Instant::now();
+    let other = World::location("other", &iam, "no-such-secret");
+    world.put_resource("other", "bundle", &[other]).await;
+    world.until_reason("other", "KeySecretMissing").await;
+    assert!(started.elapsed() < Duration::from_secs(5), "it took {:?}", started.elapsed());
+
+    let pending = world.until_reason("waits-39", "ProofPending").await;
+    assert!(is(&pending, "Ready", "Unknown") && is(&pending, "Reconciling", "True"));
+    assert!(is(&pending, "RoleProven", "Unknown"));
+    assert_eq!(world.config("bundle").await, CONFIG);
+
+    let asked = Instant::now();
+    operator.terminate();
+    let ended = operator.ended_within(Duration::from_secs(5)).await.expect("it did not end in time");
+    assert!(ended.success(), "{ended} after {:?}", asked.elapsed());
+}
+
+#[tokio::test]
+async fn a_process_that_is_ended_at_any_moment_of_its_start_ends_at_once() {
+    let world = World::granted().await;
+    for round in 0..6_u64 {
+        let mut operator = Operator::start(&world).await;
+        // Once it listens to signals, at ever later moments of its start.
+        eventually("it has begun", || async { operator.log().contains("started").then_some(()) }).await;
+        let mut wait = tokio::time::interval(Duration::from_millis(1 + 4 * round));
+        wait.tick().await;
+        wait.tick().await;
+        operator.terminate();
+        let ended = operator.ended_within(Duration::from_secs(3)).await.expect("it did not end in time");
+        assert!(ended.success(), "{ended}");
+    }
+}
+
+#[tokio::test]
+async fn an_aws_that_cannot_be_reached_has_a_reason_and_heals() {
+    let world = World::granted().await;
+    let iam = world.iam("a").await;
+    world.put_key("quay-user", &iam.key).await;
+    world.put_bundle("bundle", CONFIG).await;
+    let (listener, url) = silent_aws();
+    drop(listener);
+    let unreachable = Operator::start_with(&world, &url, &[]).await;
+    world.put_resource("example", "bundle", &[World::location("default", &iam, "quay-user")]).await;
+    let failed = world.until_reason("example", "AwsUnreachable").await;
+    assert!(is(&failed, "Reconciling", "True"));
+    assert!(message(&failed, "Ready").contains("there was no connection"), "{}", message(&failed, "Ready"));
+    assert_eq!(world.config("bundle").await, CONFIG);
+    drop(unreachable);
+    let _reachable = Operator::start(&world).await;
+    world.until_ready("example").await;
+}
+
+#[tokio::test]
+async fn a_process_that_is_ended_while_it_writes_leaves_a_bundle_that_is_whole() {
+    let world = World::granted().await;
+    let iam = world.iam("a").await;
+    world.put_key("quay-user", &iam.key).await;
+    world.put_bundle("bundle", CONFIG).await;
+    world.put_resource("example", "bundle", &[World::location("default", &iam, "quay-user")]).await;
+    let mut key = iam.key.clone();
+    for round in 0..6_u64 {
+        let mut operator = Operator::start(&world).await;
+        eventually("the key is written", || async { world.config("bundle").await.contains(&key.id).then_some(()) }).await;
+        let old = key;
+        key = world.new_key(&iam.user).await;
+        world.put_key("quay-user", &key).await;
+        // Somewhere between the event and the write, further on in each round.
+        let mut wait = tokio::time::interval(Duration::from_millis(1 + 5 * round));
+        wait.tick().await;
+        wait.tick().await;
+        operator.terminate();
+        let ended = operator.ended_within(Duration::from_secs(5)).await.expect("it did not end in time");
+        assert!(ended.success(), "{ended}");
+        world.delete_key(&iam.user, &old).await;
+        let config = world.config("bundle").await;
+        let (has_old, has_new) = (config.contains(&old.secret), config.contains(&key.secret));
+        assert!(config.starts_with(CONFIG) && has_old != has_new, "round {round}: neither the old text nor the new");
+    }
+    let operator = Operator::start(&world).await;
+    eventually("the last key is written", || async { world.config("bundle").await.contains(&key.id).then_some(()) })
+        .await;
+    world.assert_nothing_secret_was_told(&operator.log()).await;
+}
+
+/// Puts an object into etcd as an older version of the schema might have let it in.
+fn put_past_the_schema(world: &World, object: &Value) {
+    let name = object["metadata"]["name"].as_str().unwrap();
+    let key = format!("/registry/registry-sts.dev/quaystorages/{}/{name}", world.namespace);
+    let body = json!({"key": BASE64.encode(key), "value": BASE64.encode(object.to_string())}).to_string();
+    let address = world.plane.info("etcd").strip_prefix("http://").unwrap();
+    let mut etcd = TcpStream::connect(address).unwrap();
+    let head = format!("POST /v3/kv/put HTTP/1.1\r\nHost: etcd\r\nConnection: close\r\nContent-Length: {}\r\n\r\n", body.len());
+    etcd.write_all((head + &body).as_bytes()).unwrap();
+    let mut answer = String::new();
+    etcd.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+}
+
+fn stored(world: &World, name: &str, uid: &str, spec: &Value) -> Value {
+    json!({
+        "apiVersion": "registry-sts.dev/v1alpha1", "kind": "QuayStorage", "spec": spec,
+        "metadata": {"name": name, "namespace": world.namespace, "uid": uid, "generation": 1,
+            "creationTimestamp": "2026-01-01T00:00:00Z"},
+    })
+}
+
+#[tokio::test]
+async fn an_object_that_cannot_be_decoded_is_reported_and_does_not_stop_the_others() {
+    let world = World::granted().await;
+    let iam = world.iam("a").await;
+    world.put_key("quay-user", &iam.key).await;
+    world.put_bundle("bundle", CONFIG).await;
+    let undecodable = json!({"configBundleSecret": 7, "locations": "none"});
+    put_past_the_schema(&world, &stored(&world, "alien", "00000000-0000-0000-0000-000000000001", &undecodable));
+    let mut location = World::location("odd", &iam, "quay-user");
+    location["roleArn"] = json!("example-role");
+    let odd = json!({"configBundleSecret": "bundle", "locations": [location]});
+    put_past_the_schema(&world, &stored(&world, "odd", "00000000-0000-0000-0000-000000000002", &odd));
+    let operator = Operator::start(&world).await;
+    world.put_resource("example", "bundle", &[World::location("default", &iam, "quay-user")]).await;
+    world.until_ready("example").await;
+
+    let role = world.until_reason("odd", "InvalidRoleArn").await;
+    assert!(is(&role, "Stalled", "True"));
+    assert!(message(&role, "Ready").contains("\"example-role\" is not an ARN"), "{}", message(&role, "Ready"));
+
+    // The API server takes no status for an object that its own schema refuses; an Event it does take.
+    let event = eventually("the alien is reported on", || async {
+        let events = world.api::<Event>().list(&ListParams::default()).await.unwrap();
+        events.items.into_iter().find(|e| e.regarding.as_ref().is_some_and(|o| o.name.as_deref() == Some("alien")))
+    })
+    .await;
+    assert_eq!((event.type_.as_deref(), event.reason.as_deref()), (Some("Warning"), Some("InvalidSpec")));
+    assert!(event.note.unwrap().contains("cannot be read as a QuayStorage"));
+    until_quiet_for(&world, &operator.credential, Duration::from_secs(6)).await;
+}
+
+#[tokio::test]
+async fn nothing_is_written_into_a_namespace_that_is_being_deleted_and_nothing_is_tried_again_and_again() {
+    let world = World::granted().await;
+    let iam = world.iam("a").await;
+    world.put_key("quay-user", &iam.key).await;
+    world.put_bundle("bundle", CONFIG).await;
+    let operator = Operator::start(&world).await;
+    world.put_resource("example", "bundle", &[World::location("default", &iam, "quay-user")]).await;
+    world.until_ready("example").await;
+    until_quiet(&world, &operator.credential).await;
+
+    // Without a namespace controller the namespace stays as it is at the beginning of its end.
+    let namespaces: Api<Namespace> = Api::all(world.admin.clone());
+    namespaces.delete(&world.namespace, &DeleteParams::default()).await.unwrap();
+    // The operator hears of it on a watch of its own; a change that it would answer comes once it has.
+    let from = until_quiet(&world, &operator.credential).await.len();
+    let bundle = world.bundle("bundle").await.metadata.resource_version;
+    let key = world.new_key(&iam.user).await;
+    world.put_key("quay-user", &key).await;
+    world.api::<Secret>().delete("quay-user", &DeleteParams::default()).await.unwrap();
+    let asked = until_quiet_for(&world, &operator.credential, Duration::from_secs(5)).await;
+    assert_eq!(asked.get(from..), Some(&[][..]), "nothing is asked of a namespace that ends");
+    assert_eq!(world.bundle("bundle").await.metadata.resource_version, bundle);
+    assert_eq!(requests(&world, &operator.credential).iter().filter(|r| r.code == 403).count(), 0);
+}

@@ -1,0 +1,123 @@
+//! Living with other writers: nobody's edit is lost, and one location has one owner.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use k8s_openapi::ByteString;
+use k8s_openapi::api::core::v1::Secret;
+use kube::api::{Api, PostParams};
+
+use crate::harness::audit::requests;
+use crate::harness::operator::Operator;
+use crate::harness::world::{World, eventually, is, message};
+
+/// Counts up in a key of config.yaml of its own, with a precondition, as fast as it can. Its edit of before is there
+/// whenever it looks.
+async fn count_up(secrets: Api<Secret>, stop: Arc<AtomicBool>, count: Arc<AtomicU64>) {
+    while !stop.load(Ordering::Relaxed) {
+        let mut secret = secrets.get("bundle").await.unwrap();
+        let config = String::from_utf8(secret.data.as_ref().unwrap()["config.yaml"].0.clone()).unwrap();
+        let before = count.load(Ordering::Relaxed);
+        let line = format!("COUNTER: {before} # ours\n");
+        assert!(config.contains(&line), "the edit {before} was lost: {config}");
+        let edited = config.replace(&line, &format!("COUNTER: {} # ours\n", before + 1));
+        secret.data.as_mut().unwrap().insert("config.yaml".into(), ByteString(edited.into_bytes()));
+        match secrets.replace("bundle", &PostParams::default(), &secret).await {
+            Ok(_) => {
+                count.fetch_add(1, Ordering::Relaxed);
+            }
+            Err(kube::Error::Api(status)) if status.code == 409 => {}
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_edit_of_another_key_is_never_lost_while_keys_rotate_and_conflicts_are_looked_at_again() {
+    let world = World::granted().await;
+    let iam = world.iam("a").await;
+    world.put_key("quay-user", &iam.key).await;
+    world.put_bundle("bundle", "# before\nCOUNTER: 0 # ours\nFEATURE_MAILING: false\n").await;
+    let operator = Operator::start(&world).await;
+    world.put_resource("example", "bundle", &[World::location("default", &iam, "quay-user")]).await;
+    world.until_ready("example").await;
+
+    let (stop, count) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+    let writer = tokio::spawn(count_up(world.api(), Arc::clone(&stop), Arc::clone(&count)));
+    // Rotate until the operator has met a conflict at least once, and ten times in any case.
+    let (started, mut rotations, mut old) = (Instant::now(), 0, iam.key.clone());
+    loop {
+        let key = world.new_key(&iam.user).await;
+        world.put_key("quay-user", &key).await;
+        eventually("the rotated key is written", || async {
+            assert!(!writer.is_finished(), "the other writer has failed");
+            world.config("bundle").await.contains(&key.id).then_some(())
+        })
+        .await;
+        world.delete_key(&iam.user, &old).await;
+        (old, rotations) = (key, rotations + 1);
+        let patches = requests(&world, &operator.credential).into_iter().filter(|r| r.verb == "patch");
+        let conflicts = patches.filter(|r| r.resource == "secrets" && r.code == 409).count();
+        if rotations >= 10 && conflicts > 0 {
+            break;
+        }
+        assert!(started.elapsed() < Duration::from_secs(120), "no conflict in {rotations} rotations");
+    }
+    stop.store(true, Ordering::Relaxed);
+    writer.await.unwrap();
+
+    let edits = count.load(Ordering::Relaxed);
+    assert!(edits > 10, "the other writer made only {edits} edits");
+    let config = world.config("bundle").await;
+    let ours = format!("# before\nCOUNTER: {edits} # ours\nFEATURE_MAILING: false\n");
+    assert!(config.starts_with(&ours), "{config}");
+    assert!(config.contains(&old.id) && !config.contains(&iam.key.id));
+    world.until_ready("example").await;
+    world.assert_nothing_secret_was_told(&operator.log()).await;
+}
+
+#[tokio::test]
+async fn a_location_that_another_resource_writes_is_left_to_it() {
+    let world = World::granted().await;
+    let (one, other) = (world.iam("one").await, world.iam("other").await);
+    world.put_key("one-user", &one.key).await;
+    world.put_key("other-user", &other.key).await;
+    world.put_bundle("bundle", "FEATURE_MAILING: false\n").await;
+    let _operator = Operator::start(&world).await;
+    world.put_resource("one", "bundle", &[World::location("default", &one, "one-user")]).await;
+    world.until_ready("one").await;
+    world.put_resource("other", "bundle", &[World::location("default", &other, "other-user")]).await;
+    let claimed = world.until_reason("other", "LocationClaimed").await;
+    assert!(is(&claimed, "Stalled", "True"));
+    assert!(message(&claimed, "Ready").contains("QuayStorage one"), "{}", message(&claimed, "Ready"));
+    assert!(!world.config("bundle").await.contains(&other.role_arn));
+
+    // Different locations of one bundle stand side by side.
+    world.put_resource("other", "bundle", &[World::location("second", &other, "other-user")]).await;
+    world.until_ready("other").await;
+    world.until_ready("one").await;
+    let config = world.config("bundle").await;
+    assert!(config.contains(&one.role_arn) && config.contains(&other.role_arn), "{config}");
+    assert!(config.contains("DISTRIBUTED_STORAGE_PREFERENCE:\n  - \"default\"\n  - \"second\"\n"), "{config}");
+}
+
+#[tokio::test]
+async fn a_claim_passes_on_when_its_owner_is_deleted() {
+    let world = World::granted().await;
+    let iam = world.iam("a").await;
+    world.put_key("quay-user", &iam.key).await;
+    world.put_bundle("bundle", "FEATURE_MAILING: false\n").await;
+    let _operator = Operator::start(&world).await;
+    let location = World::location("default", &iam, "quay-user");
+    world.put_resource("one", "bundle", std::slice::from_ref(&location)).await;
+    world.until_ready("one").await;
+    let mut heir = location;
+    heir["maximumChunkSizeGb"] = serde_json::json!(4);
+    world.put_resource("two", "bundle", &[heir]).await;
+    world.until_reason("two", "LocationClaimed").await;
+    let resources = world.api::<registry_sts::api::QuayStorage>();
+    resources.delete("one", &kube::api::DeleteParams::default()).await.unwrap();
+    world.until_ready("two").await;
+    assert!(world.config("bundle").await.contains("maximum_chunk_size_gb: 4\n"));
+}
