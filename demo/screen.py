@@ -41,6 +41,7 @@ class Screen:
     """Prints to stdout, and refuses a line with a known secret in it."""
 
     def __init__(self) -> None:
+        sys.stdout.reconfigure(errors="replace")  # a terminal need not speak UTF-8
         self.terminal = sys.stdout.isatty()
         plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
         self._coloured = self.terminal and not plain
@@ -54,7 +55,7 @@ class Screen:
         return sum(secret in text for secret in self._secrets)
 
     def style(self, text: str, *styles: str) -> str:
-        if not self._coloured:
+        if not (self._coloured and styles):
             return text
         return f"\033[{';'.join(STYLES[style] for style in styles)}m{text}\033[0m"
 

@@ -85,7 +85,8 @@ pub enum Problem {
         /// What Quay expects there.
         expected: &'static str,
     },
-    /// A notation around our keys that is legal, but that nobody edits with certainty: `? key`, a collection or null as a key.
+    /// A notation of keys that is legal, but that some reader rejects or that nobody edits with certainty: `? key`, a
+    /// collection or null as a key.
     OddNotation,
     /// The last value is a text block without a line break at its end: appending a line would change it.
     NoFinalNewline,

@@ -1,4 +1,4 @@
-//! The process: how it starts again, ends, waits for AWS, and treats what it cannot read or must not touch.
+//! The process: how it starts again, waits for AWS, and treats what it cannot read or must not touch.
 
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
@@ -85,22 +85,6 @@ async fn a_silent_aws_is_announced_and_neither_stops_other_resources_nor_the_pro
 }
 
 #[tokio::test]
-async fn a_process_that_is_ended_at_any_moment_of_its_start_ends_at_once() {
-    let world = World::granted().await;
-    for round in 0..6_u64 {
-        let mut operator = Operator::start(&world).await;
-        // Once it listens to signals, at ever later moments of its start.
-        eventually("it has begun", || async { operator.log().contains("started").then_some(()) }).await;
-        let mut wait = tokio::time::interval(Duration::from_millis(1 + 4 * round));
-        wait.tick().await;
-        wait.tick().await;
-        operator.terminate();
-        let ended = operator.ended_within(Duration::from_secs(3)).await.expect("it did not end in time");
-        assert!(ended.success(), "{ended}");
-    }
-}
-
-#[tokio::test]
 async fn an_aws_that_cannot_be_reached_has_a_reason_and_heals() {
     let world = World::granted().await;
     let iam = world.iam("a").await;
@@ -117,38 +101,6 @@ async fn an_aws_that_cannot_be_reached_has_a_reason_and_heals() {
     drop(unreachable);
     let _reachable = Operator::start(&world).await;
     world.until_ready("example").await;
-}
-
-#[tokio::test]
-async fn a_process_that_is_ended_while_it_writes_leaves_a_bundle_that_is_whole() {
-    let world = World::granted().await;
-    let iam = world.iam("a").await;
-    world.put_key("quay-user", &iam.key).await;
-    world.put_bundle("bundle", CONFIG).await;
-    world.put_resource("example", "bundle", &[World::location("default", &iam, "quay-user")]).await;
-    let mut key = iam.key.clone();
-    for round in 0..6_u64 {
-        let mut operator = Operator::start(&world).await;
-        eventually("the key is written", || async { world.config("bundle").await.contains(&key.id).then_some(()) }).await;
-        let old = key;
-        key = world.new_key(&iam.user).await;
-        world.put_key("quay-user", &key).await;
-        // Somewhere between the event and the write, further on in each round.
-        let mut wait = tokio::time::interval(Duration::from_millis(1 + 5 * round));
-        wait.tick().await;
-        wait.tick().await;
-        operator.terminate();
-        let ended = operator.ended_within(Duration::from_secs(5)).await.expect("it did not end in time");
-        assert!(ended.success(), "{ended}");
-        world.delete_key(&iam.user, &old).await;
-        let config = world.config("bundle").await;
-        let (has_old, has_new) = (config.contains(&old.secret), config.contains(&key.secret));
-        assert!(config.starts_with(CONFIG) && has_old != has_new, "round {round}: neither the old text nor the new");
-    }
-    let operator = Operator::start(&world).await;
-    eventually("the last key is written", || async { world.config("bundle").await.contains(&key.id).then_some(()) })
-        .await;
-    world.assert_nothing_secret_was_told(&operator.log()).await;
 }
 
 /// Puts an object into etcd as an older version of the schema might have let it in.

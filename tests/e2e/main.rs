@@ -1,6 +1,7 @@
 //! Scenarios on a real API server and a real AWS-protocol peer, with the operator as a process under the RBAC of
 //! deploy/. What is asserted is what the API server, its audit log and the peer say.
 
+mod ending;
 mod harness;
 mod inputs;
 mod lifecycle;

@@ -20,8 +20,18 @@ impl Operator {
         Self::start_with(world, world.plane.info("aws"), &[]).await
     }
 
+    /// Starts the operator with another way to the API server.
+    pub(crate) async fn start_through(world: &World, server: &str) -> Self {
+        Self::spawn(world, server, world.plane.info("aws"), &[]).await
+    }
+
+    /// Starts the operator with another AWS, and with flags.
     pub(crate) async fn start_with(world: &World, aws: &str, flags: &[&str]) -> Self {
-        let (kubeconfig, credential) = world.operator_kubeconfig().await;
+        Self::spawn(world, world.plane.info("server"), aws, flags).await
+    }
+
+    async fn spawn(world: &World, server: &str, aws: &str, flags: &[&str]) -> Self {
+        let (kubeconfig, credential) = world.operator_kubeconfig(server).await;
         let log = world.dir.path().join(format!("operator-{}.log", credential.replace(['=', '/'], "-")));
         let child = Command::new(env!("CARGO_BIN_EXE_registry-sts"))
             .args(["run", "--log", "info,registry_sts=debug,kube=debug", "--namespace", &world.namespace])

@@ -219,7 +219,7 @@ impl World {
     }
 
     /// A kubeconfig with a fresh token of the operator's ServiceAccount, and the token's name in the audit log.
-    pub(crate) async fn operator_kubeconfig(&self) -> (std::path::PathBuf, String) {
+    pub(crate) async fn operator_kubeconfig(&self, server: &str) -> (std::path::PathBuf, String) {
         let accounts: Api<ServiceAccount> = Api::namespaced(self.admin.clone(), "registry-sts");
         let spec = TokenRequestSpec { expiration_seconds: Some(3600), ..TokenRequestSpec::default() };
         let request = TokenRequest { spec: Some(spec), ..TokenRequest::default() };
@@ -233,7 +233,7 @@ impl World {
         let kubeconfig = json!({
             "apiVersion": "v1", "kind": "Config", "current-context": "c",
             "clusters": [{"name": "c", "cluster": {
-                "server": self.plane.info("server"), "certificate-authority": self.plane.info("ca_file")}}],
+                "server": server, "certificate-authority": self.plane.info("ca_file")}}],
             "users": [{"name": "u", "user": {"token": token}}],
             "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
         });
