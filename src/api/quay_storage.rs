@@ -2,6 +2,8 @@
 
 // The schema derive repeats each struct in a scope of its own, where its `pub` reaches nobody.
 #![allow(unreachable_pub)]
+// Each printer column has a type of its own.
+#![allow(clippy::duplicated_attributes)]
 
 use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};

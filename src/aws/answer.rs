@@ -42,9 +42,8 @@ fn answer_in(body: &str) -> Option<Answer> {
         let (_, rest) = body.split_once(&format!("<{name}>"))?;
         Some(rest.split_once("</")?.0)
     };
-    let about_time = |message: &str| {
-        message.contains("Signature expired") || message.contains("Signature not yet current")
-    };
+    let about_time =
+        |message: &str| message.contains("Signature expired") || message.contains("Signature not yet current");
     let code = element("Code")?;
     Some(Answer::Refused { code: code.into(), about_time: element("Message").is_some_and(about_time) })
 }
@@ -60,7 +59,10 @@ impl Answer {
                 }
                 "SignatureDoesNotMatch" | "IncompleteSignature" => Reason::WrongSecretKey,
                 "RequestExpired" | "RequestTimeTooSkewed" => Reason::ClockSkew,
-                "Throttling" | "ThrottlingException" | "RequestLimitExceeded" | "TooManyRequestsException"
+                "Throttling"
+                | "ThrottlingException"
+                | "RequestLimitExceeded"
+                | "TooManyRequestsException"
                 | "SlowDown" => Reason::Throttled,
                 "ServiceUnavailable" | "InternalFailure" | "InternalError" => Reason::AwsUnreachable,
                 _ => Reason::UnexpectedAnswer,

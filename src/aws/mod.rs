@@ -32,9 +32,8 @@ impl Aws {
         let set = |name: &str| variable(name).filter(|value| !value.is_empty());
         let ignored = set("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS").is_some_and(|v| v.eq_ignore_ascii_case("true"));
         let configured = set("AWS_ENDPOINT_URL_STS").or_else(|| set("AWS_ENDPOINT_URL")).filter(|_| !ignored);
-        let http = aws_smithy_http_client::Builder::new()
-            .tls_provider(tls::Provider::Rustls(CryptoMode::Ring))
-            .build_https();
+        let http =
+            aws_smithy_http_client::Builder::new().tls_provider(tls::Provider::Rustls(CryptoMode::Ring)).build_https();
         Self { http, sts_url: configured.unwrap_or_else(|| GLOBAL_STS.into()) }
     }
 
@@ -56,10 +55,11 @@ impl Aws {
             .retry_config(aws_sdk_sts::config::retry::RetryConfig::disabled())
             .timeout_config(timeouts.build())
             .disable_clock_skew_correction(true);
-        let config = match FrameworkMetadata::new("registry-sts", Some(std::borrow::Cow::Borrowed(env!("CARGO_PKG_VERSION")))) {
-            Ok(name_and_version) => config.framework_metadata(name_and_version),
-            Err(_) => config,
-        };
+        let config =
+            match FrameworkMetadata::new("registry-sts", Some(std::borrow::Cow::Borrowed(env!("CARGO_PKG_VERSION")))) {
+                Ok(name_and_version) => config.framework_metadata(name_and_version),
+                Err(_) => config,
+            };
         aws_sdk_sts::Client::from_conf(config.build())
     }
 }

@@ -15,8 +15,7 @@ impl Aws {
     /// # Errors
     /// Why it did not work, in words that say what to change.
     pub async fn assume_role(&self, key: &AccessKey, role: &RoleArn) -> Result<(), Failure> {
-        let sent =
-            self.sts(key).assume_role().role_arn(role.as_str()).role_session_name(SESSION_NAME).send().await;
+        let sent = self.sts(key).assume_role().role_arn(role.as_str()).role_session_name(SESSION_NAME).send().await;
         let answer = match sent {
             Ok(_) => return Ok(()),
             Err(error) => answer::of(&error),

@@ -5,14 +5,12 @@ use std::io::Write as _;
 use super::Problem;
 
 /// Print the CustomResourceDefinitions as YAML.
-///
-/// Example: registry-sts crd | kubectl apply --server-side -f -
 #[derive(clap::Args)]
+#[command(after_help = "Example:
+  registry-sts crd | kubectl apply --server-side -f -")]
 pub(super) struct Crd {}
 
-impl Crd {
-    pub(super) fn run(self) -> Result<(), Problem> {
-        let yaml = crate::api::crds_as_yaml()?;
-        Ok(std::io::stdout().write_all(yaml.as_bytes())?)
-    }
+pub(super) fn run() -> Result<(), Problem> {
+    let yaml = crate::api::crds_as_yaml()?;
+    Ok(std::io::stdout().write_all(yaml.as_bytes())?)
 }

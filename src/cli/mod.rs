@@ -1,5 +1,8 @@
 //! The command line: one verb, one file. Data goes to stdout, everything else to stderr.
 
+// What is documented here is read on a terminal, as it stands.
+#![allow(clippy::doc_markdown)]
+
 mod crd;
 mod run;
 
@@ -36,7 +39,7 @@ pub async fn main() -> ExitCode {
     };
     let done = match arguments.verb {
         Verb::Run(run) => run.run().await,
-        Verb::Crd(crd) => crd.run(),
+        Verb::Crd(crd::Crd {}) => crd::run(),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -19,13 +19,11 @@ const GRACE: Duration = Duration::from_secs(4);
 ///
 /// The Kubernetes API server is found as kubectl finds it: the in-cluster ServiceAccount, or KUBECONFIG. AWS endpoints
 /// are AWS's own, unless AWS_ENDPOINT_URL_STS or AWS_ENDPOINT_URL say otherwise. The operator has no AWS identity.
-///
-/// Examples:
-///   registry-sts run
-///   registry-sts run --namespace quay
-///   registry-sts run --allow-endpoint https://minio.example.com:9000
 #[derive(clap::Args)]
-#[command(verbatim_doc_comment)]
+#[command(after_help = "Examples:
+  registry-sts run
+  registry-sts run --namespace quay
+  registry-sts run --allow-endpoint https://minio.example.com:9000")]
 pub(super) struct Run {
     /// Work in this namespace only, instead of in all.
     #[arg(long, value_name = "NAMESPACE")]

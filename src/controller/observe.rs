@@ -71,12 +71,8 @@ pub(super) async fn observe(
     let (bundle, version) = if locations.iter().all(|location| location.proof == ProofState::Pending) {
         (ObservedBundle::NotLooked, None)
     } else {
-        observe_bundle(context, who, desired, memory, |bundle| Inputs {
-            generation,
-            bundle,
-            locations: inputs.clone(),
-        })
-        .await
+        observe_bundle(context, who, desired, memory, |bundle| Inputs { generation, bundle, locations: inputs.clone() })
+            .await
     };
     let inputs = version.map(|bundle| Inputs { generation, bundle, locations: inputs });
     Seen { observation: Observation { locations, bundle, next_proof }, inputs }
@@ -105,14 +101,19 @@ async fn read_key(context: &Context, who: &ResourceId, name: &str) -> KeyReading
             version: Some(Version::Absent),
             key: Err(Failure::new(
                 Reason::KeySecretMissing,
-                format!("Secret {name} (auth.accessKey.secretRef) does not exist in this namespace. Create it with the keys AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."),
+                format!(
+                    "Secret {name} (auth.accessKey.secretRef) does not exist in this namespace. Create it with the keys AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."
+                ),
             )),
         },
         Err(ApiProblem::Forbidden) => KeyReading {
             version: None,
             key: Err(Failure::new(
                 Reason::KeySecretForbidden,
-                format!("The operator may not read Secret {name} (auth.accessKey.secretRef). Grant it: {}", context.grants.bundle(&who.namespace)),
+                format!(
+                    "The operator may not read Secret {name} (auth.accessKey.secretRef). Grant it: {}",
+                    context.grants.bundle(&who.namespace)
+                ),
             )),
         },
         Err(problem) => KeyReading {
@@ -199,9 +200,9 @@ fn proof_of(wanted: &Wanted, key: Option<&Version>) -> String {
         hash.update(part.len().to_be_bytes());
         hash.update(part.as_bytes());
     }
-    let hash: String = hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    let hash = hash.finalize().iter().take(8).fold(0_u64, |hash, byte| (hash << 8) | u64::from(*byte));
     match key {
-        Some(Version::At { uid, resource_version }) => format!("{uid}/{resource_version}/{hash}"),
-        Some(Version::Absent) | None => format!("unknown/{hash}"),
+        Some(Version::At { uid, resource_version }) => format!("{uid}/{resource_version}/{hash:016x}"),
+        Some(Version::Absent) | None => format!("unknown/{hash:016x}"),
     }
 }

@@ -124,19 +124,27 @@ async fn act(context: &Context, who: &ResourceId, plan: &Plan) -> (Written, bool
                 ApiProblem::Conflict | ApiProblem::NotFound => (
                     failed(
                         Reason::Raced,
-                        format!("Secret {secret} was changed by somebody else at the same time, {LOOKS} times in a row. Nothing was written; it is tried again."),
+                        format!(
+                            "Secret {secret} was changed by somebody else at the same time, {LOOKS} times in a row. Nothing was written; it is tried again."
+                        ),
                     ),
                     true,
                 ),
                 ApiProblem::Forbidden => (
                     failed(
                         Reason::BundleForbidden,
-                        format!("The operator may not change Secret {secret} (spec.configBundleSecret). Grant it: {} If it is granted, an admission policy refuses the change.", context.grants.bundle(&who.namespace)),
+                        format!(
+                            "The operator may not change Secret {secret} (spec.configBundleSecret). Grant it: {} If it is granted, an admission policy refuses the change.",
+                            context.grants.bundle(&who.namespace)
+                        ),
                     ),
                     false,
                 ),
                 ApiProblem::Refused { .. } | ApiProblem::Unreachable => (
-                    failed(Reason::WriteRefused, format!("Secret {secret} could not be changed: {problem}. It is tried again.")),
+                    failed(
+                        Reason::WriteRefused,
+                        format!("Secret {secret} could not be changed: {problem}. It is tried again."),
+                    ),
                     false,
                 ),
             }

@@ -13,8 +13,8 @@ use serde_json::json;
 
 use super::Context;
 use super::memory::Memory;
-use crate::api::status::QuayStorageStatus;
 use crate::api::QuayStorage;
+use crate::api::status::QuayStorageStatus;
 use crate::cluster::secrets::FIELD_MANAGER;
 use crate::cluster::{ApiProblem, answered};
 use crate::reason::{Failure, Reason};
@@ -39,7 +39,11 @@ pub(super) async fn report(
     let before = resource.status.as_ref();
     let status = status::report(outcome, before, resource.metadata.generation, Timestamp::now());
     if !written.is_empty() {
-        let note = format!("Wrote location {} into config.yaml of Secret {}.", written.join(", "), resource.spec.config_bundle_secret);
+        let note = format!(
+            "Wrote location {} into config.yaml of Secret {}.",
+            written.join(", "),
+            resource.spec.config_bundle_secret
+        );
         publish(context, resource.object_ref(&()), EventType::Normal, "BundleWritten", "Write", note).await;
     }
     if before == Some(&status) {
@@ -118,7 +122,10 @@ pub(super) async fn undecodable(
     tracing::warn!(resource = %who, error = object.error, "an object cannot be decoded");
     let failure = Failure::new(
         Reason::InvalidSpec,
-        format!("This object cannot be read as a QuayStorage: {}. Correct it, or install the CRD of the operator's version and apply the object again.", object.error),
+        format!(
+            "This object cannot be read as a QuayStorage: {}. Correct it, or install the CRD of the operator's version and apply the object again.",
+            object.error
+        ),
     );
     let about = ObjectReference {
         api_version: Some(QuayStorage::api_version(&()).into_owned()),

@@ -103,7 +103,7 @@ fn interval(text: &str) -> Result<Duration, Failure> {
     };
     let duration: jiff::SignedDuration = text.parse().map_err(|_| invalid())?;
     let duration = Duration::try_from(duration).map_err(|_| invalid())?;
-    let allowed = Duration::from_secs(300)..=Duration::from_secs(24 * 3600);
+    let allowed = Duration::from_mins(5)..=Duration::from_hours(24);
     if allowed.contains(&duration) { Ok(duration) } else { Err(invalid()) }
 }
 
@@ -117,7 +117,10 @@ fn wanted(location: &Location, allowed: &AllowedEndpoints) -> Result<Wanted, Fai
     if role.partition() != Partition::Aws {
         return Err(Failure::new(
             Reason::StsEndpointUnknown,
-            format!("roleArn is in partition {}, where Quay asks the STS host of the region that its pods' AWS_DEFAULT_REGION names. This version does not know that region, so it can prove nothing there; it proves roles of partition aws.", role.partition().as_str()),
+            format!(
+                "roleArn is in partition {}, where Quay asks the STS host of the region that its pods' AWS_DEFAULT_REGION names. This version does not know that region, so it can prove nothing there; it proves roles of partition aws.",
+                role.partition().as_str()
+            ),
         ));
     }
     let endpoint = match (&location.region, &location.endpoint_url) {

@@ -30,13 +30,19 @@ impl AccessKey {
         if !id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') {
             return Err(Failure::new(
                 Reason::MalformedKey,
-                format!("Secret {secret_name}: {} is no access key id: it has characters other than A-Z a-z 0-9 _. Put the id alone there, for example AKIA…", ID[0]),
+                format!(
+                    "Secret {secret_name}: {} is no access key id: it has characters other than A-Z a-z 0-9 _. Put the id alone there, for example AKIA…",
+                    ID[0]
+                ),
             ));
         }
         if id.starts_with("ASIA") {
             return Err(Failure::new(
                 Reason::TemporaryKey,
-                format!("Secret {secret_name}: {} begins with ASIA: it is a temporary key, which works only together with a session token, and Quay has no field for one. Create an access key of an IAM user (AKIA…) and put that there.", ID[0]),
+                format!(
+                    "Secret {secret_name}: {} begins with ASIA: it is a temporary key, which works only together with a session token, and Quay has no field for one. Create an access key of an IAM user (AKIA…) and put that there.",
+                    ID[0]
+                ),
             ));
         }
         Ok(Self { id: id.to_owned(), secret })
@@ -58,7 +64,11 @@ impl AccessKey {
     }
 }
 
-fn value(secret_name: &str, data: &BTreeMap<String, SecretString>, spellings: [&str; 2]) -> Result<SecretString, Failure> {
+fn value(
+    secret_name: &str,
+    data: &BTreeMap<String, SecretString>,
+    spellings: [&str; 2],
+) -> Result<SecretString, Failure> {
     let [ours, theirs] = spellings;
     let trimmed = |key: &str| data.get(key).map(|value| value.expose_secret().trim()).filter(|value| !value.is_empty());
     let value = match (trimmed(ours), trimmed(theirs)) {
@@ -75,14 +85,18 @@ fn value(secret_name: &str, data: &BTreeMap<String, SecretString>, spellings: [&
             let has = if found.is_empty() { "it has no keys".into() } else { format!("it has {}", found.join(", ")) };
             return Err(Failure::new(
                 Reason::MissingKey,
-                format!("Secret {secret_name}: {ours} (or {theirs}) {what}; {has}. Put both parts of the access key into this Secret."),
+                format!(
+                    "Secret {secret_name}: {ours} (or {theirs}) {what}; {has}. Put both parts of the access key into this Secret."
+                ),
             ));
         }
     };
     if !value.bytes().all(|b| b.is_ascii_graphic()) {
         return Err(Failure::new(
             Reason::MalformedKey,
-            format!("Secret {secret_name}: {ours} has white space, control or non-ASCII characters inside. Put the value alone there, on one line."),
+            format!(
+                "Secret {secret_name}: {ours} has white space, control or non-ASCII characters inside. Put the value alone there, on one line."
+            ),
         ));
     }
     Ok(SecretString::from(value))
@@ -127,7 +141,11 @@ mod tests {
                 "AWS_SECRET_ACCESS_KEY (or aws_secret_access_key) is empty",
             ),
             (
-                &[("AWS_ACCESS_KEY_ID", "AKIAHUSH"), ("aws_access_key_id", "AKIAHUSH2"), ("AWS_SECRET_ACCESS_KEY", "x")][..],
+                &[
+                    ("AWS_ACCESS_KEY_ID", "AKIAHUSH"),
+                    ("aws_access_key_id", "AKIAHUSH2"),
+                    ("AWS_SECRET_ACCESS_KEY", "x"),
+                ][..],
                 Reason::AmbiguousKey,
                 "AWS_ACCESS_KEY_ID and aws_access_key_id differ",
             ),

@@ -4,6 +4,7 @@ pub mod claim;
 pub mod desired;
 pub mod key;
 pub mod observation;
+mod print;
 mod render;
 
 use secrecy::SecretString;
@@ -117,7 +118,9 @@ fn editable<'a>(name: &str, bundle: &'a Reference<BundleSecret>) -> Result<(&'a 
         Reference::Missing => {
             return Err(Failure::new(
                 Reason::BundleMissing,
-                format!("Secret {name} (spec.configBundleSecret) does not exist in this namespace. Create it, or name the Secret that QuayRegistry's spec.configBundleSecret names."),
+                format!(
+                    "Secret {name} (spec.configBundleSecret) does not exist in this namespace. Create it, or name the Secret that QuayRegistry's spec.configBundleSecret names."
+                ),
             ));
         }
         Reference::Forbidden { grant } => {
@@ -139,29 +142,33 @@ fn editable<'a>(name: &str, bundle: &'a Reference<BundleSecret>) -> Result<(&'a 
     let Some(config) = &secret.config else {
         return Err(Failure::new(
             Reason::ConfigMissing,
-            format!("Secret {name} has no key config.yaml. Put Quay's config.yaml there, as the config bundle of a QuayRegistry has it."),
+            format!(
+                "Secret {name} has no key config.yaml. Put Quay's config.yaml there, as the config bundle of a QuayRegistry has it."
+            ),
         ));
     };
     if secret.immutable {
         return Err(Failure::new(
             Reason::BundleImmutable,
-            format!("Secret {name} is immutable: Kubernetes refuses any change of it. Create a new Secret without `immutable: true` and name it in spec.configBundleSecret, here and in the QuayRegistry."),
+            format!(
+                "Secret {name} is immutable: Kubernetes refuses any change of it. Create a new Secret without `immutable: true` and name it in spec.configBundleSecret, here and in the QuayRegistry."
+            ),
         ));
     }
     Ok((secret, config.expose_secret()))
 }
 
 fn uneditable(name: &str, refusal: &crate::bundle::Refusal) -> Failure {
-    Failure::new(
-        Reason::BundleUneditable,
-        format!("Secret {name}, key config.yaml: {refusal} Nothing was changed."),
-    )
+    Failure::new(Reason::BundleUneditable, format!("Secret {name}, key config.yaml: {refusal} Nothing was changed."))
 }
 
 /// That a location would move: both places, and how to consent.
-fn would_move(location: &str, stands: &str, intended: &Place) -> Failure {
+fn would_move(stands: &str, intended: &Place) -> Failure {
     Failure::new(
         Reason::WouldMoveData,
-        format!("The bundle has location {location:?} {stands}; the spec puts it at {intended}. Quay finds its blobs by the location's name and would lose those that it has there. Copy them and set acceptPlace: {:?} on the location, or correct the spec.", intended.consent()),
+        format!(
+            "The bundle has this location {stands}; the spec puts it at {intended}. Quay finds its blobs by the location's name and would lose those that it has there. Copy them and set acceptPlace: {:?} on the location, or correct the spec.",
+            intended.consent()
+        ),
     )
 }

@@ -7,6 +7,7 @@ use super::key::AccessKey;
 use super::observation::{ObservedLocation, ProofState};
 use super::{Standing, would_move};
 use crate::bundle::{Change, ConfigYaml, Edit, Preference, Refusal, SignatureVersion, StorageEntry};
+use crate::place::LocationName;
 use crate::reason::{Failure, Reason};
 
 /// What becomes of `config.yaml`.
@@ -28,8 +29,9 @@ pub(super) fn render(desired: &Desired, seen: &[ObservedLocation], config: &[u8]
         standings.push(match (&location.wanted, &seen.key) {
             (Ok(wanted), Ok(key)) => {
                 let entry = entry(wanted, key);
-                let standing = standing(&document, wanted, &entry, seen);
-                if standing == Standing::Current {
+                let standing = standing(&document, wanted, &entry, seen)?;
+                // What is current without a proof stays as it is, and in the lists where it is.
+                if standing == Standing::Current && matches!(seen.proof, ProofState::Proven(_)) {
                     entries.push(entry);
                 }
                 standing
@@ -37,14 +39,11 @@ pub(super) fn render(desired: &Desired, seen: &[ObservedLocation], config: &[u8]
             (Err(failure), _) | (_, Err(failure)) => Standing::Kept(failure.clone()),
         });
     }
-    let ours: Vec<_> =
-        desired.locations.iter().filter_map(|l| l.wanted.as_ref().ok()).map(|wanted| wanted.name.clone()).collect();
+    let ours: Vec<_> = entries.iter().map(|entry| entry.name.clone()).collect();
     let changed =
         entries.iter().filter(|entry| !document.is_current(entry)).map(|entry| entry.name.to_string()).collect();
     let entries: Vec<&StorageEntry> = entries.iter().collect();
-    let change =
-        Change { entries: &entries, ours: &ours, preference: Preference::Keep, replicate: desired.replicate };
-    let config = match document.edit(&change)? {
+    let config = match document.edit(&change(&entries, &ours, desired.replicate))? {
         Edit::Unchanged => None,
         Edit::Changed(text) => Some(text),
     };
@@ -52,43 +51,59 @@ pub(super) fn render(desired: &Desired, seen: &[ObservedLocation], config: &[u8]
 }
 
 /// `Current` for an entry that stands as intended, or may be written now.
-fn standing(document: &ConfigYaml, wanted: &Wanted, entry: &StorageEntry, seen: &ObservedLocation) -> Standing {
+fn standing(
+    document: &ConfigYaml,
+    wanted: &Wanted,
+    entry: &StorageEntry,
+    seen: &ObservedLocation,
+) -> Result<Standing, Refusal> {
     if document.is_current(entry) {
-        return Standing::Current;
+        return Ok(Standing::Current);
     }
-    if let Some(owner) = &seen.claimed_by {
-        return Standing::Kept(Failure::new(
-            Reason::LocationClaimed,
-            format!("QuayStorage {owner} writes location {:?} of this bundle. Remove the location from one of the two.", wanted.name.as_str()),
-        ));
-    }
-    match &seen.proof {
-        ProofState::Proven(_) => {}
-        ProofState::Pending => {
-            return Standing::Kept(not_proven("its role is being proven"));
-        }
-        ProofState::Stale(..) => return Standing::Kept(not_proven("its role has to be proven again first")),
-        ProofState::Failed(_) => return Standing::Kept(not_proven("its role is not proven")),
-    }
-    let intended = wanted.place();
-    let consented = wanted.accept_place.as_deref().is_some_and(|accepted| intended.is_named_by(accepted));
-    match document.entry(&wanted.name) {
-        Some(found) if !consented => match found.place {
-            Some(place) if found.known_driver && place == intended => Standing::Current,
-            Some(place) if found.known_driver => {
-                Standing::Kept(would_move(wanted.name.as_str(), &format!("at {place}"), &intended))
-            }
-            _ => {
-                let stands = format!("with driver {}, at a place that cannot be compared", found.driver);
-                Standing::Kept(would_move(wanted.name.as_str(), &stands, &intended))
-            }
-        },
-        _ => Standing::Current,
-    }
+    let kept = match claimed(seen).or_else(|| unproven(&seen.proof)) {
+        Some(failure) => Some(failure),
+        None => moved(document, wanted, entry)?,
+    };
+    Ok(kept.map_or(Standing::Current, Standing::Kept))
 }
 
-fn not_proven(why: &str) -> Failure {
-    Failure::new(Reason::NotProven, format!("The entry in the bundle is left as it is: {why}."))
+fn claimed(seen: &ObservedLocation) -> Option<Failure> {
+    let owner = seen.claimed_by.as_ref()?;
+    let message = format!("QuayStorage {owner} writes this location of the bundle. Remove it from one of the two.");
+    Some(Failure::new(Reason::LocationClaimed, message))
+}
+
+fn unproven(proof: &ProofState) -> Option<Failure> {
+    let why = match proof {
+        ProofState::Proven(_) => return None,
+        ProofState::Pending => "its role is being proven",
+        ProofState::Stale(..) => "its role has to be proven again first",
+        ProofState::Failed(_) => "its role is not proven",
+    };
+    Some(Failure::new(Reason::NotProven, format!("The entry in the bundle is left as it is: {why}.")))
+}
+
+/// That the entry would move the location's blobs, and nobody consented.
+fn moved(document: &ConfigYaml, wanted: &Wanted, entry: &StorageEntry) -> Result<Option<Failure>, Refusal> {
+    let intended = wanted.place();
+    if wanted.accept_place.as_deref().is_some_and(|accepted| intended.is_named_by(accepted)) {
+        return Ok(None);
+    }
+    let Some(found) = document.entry(&wanted.name) else { return Ok(None) };
+    let stands = match found.place {
+        Some(place) if found.known_driver && place == intended => return Ok(None),
+        Some(place) if found.known_driver => format!("at {place}"),
+        _ => {
+            // An entry that cannot be read is no place to move from: what is wrong with it comes first.
+            document.edit(&change(&[entry], &[], false))?;
+            format!("with driver {}, at a place that cannot be compared", found.driver)
+        }
+    };
+    Ok(Some(would_move(&stands, &intended)))
+}
+
+fn change<'a>(entries: &'a [&'a StorageEntry], ours: &'a [LocationName], replicate: bool) -> Change<'a> {
+    Change { entries, ours, preference: Preference::Keep, replicate }
 }
 
 fn entry(wanted: &Wanted, key: &AccessKey) -> StorageEntry {

@@ -131,12 +131,9 @@ impl ProofRoom {
 
     fn key(&self, question: &Question<'_>) -> ProofKey {
         let mut hash = Sha256::new();
-        for part in [
-            question.key.id(),
-            question.key.secret().expose_secret(),
-            question.role.as_str(),
-            self.aws.sts_endpoint(),
-        ] {
+        for part in
+            [question.key.id(), question.key.secret().expose_secret(), question.role.as_str(), self.aws.sts_endpoint()]
+        {
             hash.update(part.len().to_be_bytes());
             hash.update(part.as_bytes());
         }
@@ -157,6 +154,9 @@ impl Rooms {
 
     /// Who waited for the outcome. A proof that nobody is interested in any more has no record.
     fn finish(&mut self, key: ProofKey, outcome: Result<(), crate::reason::Failure>) -> HashSet<ResourceId> {
-        self.records.get_mut(&key).map(|record| record.finish(Instant::now(), Timestamp::now(), outcome)).unwrap_or_default()
+        self.records
+            .get_mut(&key)
+            .map(|record| record.finish(Instant::now(), Timestamp::now(), outcome))
+            .unwrap_or_default()
     }
 }

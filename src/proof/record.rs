@@ -13,7 +13,7 @@ use crate::resource::ResourceId;
 /// The first retry comes after this; each later one after twice the time before.
 const FIRST_RETRY: Duration = Duration::from_secs(2);
 /// No retry waits longer.
-const LAST_RETRY: Duration = Duration::from_secs(15 * 60);
+const LAST_RETRY: Duration = Duration::from_mins(15);
 /// A proof is made again this much before it gets too old, so that there is no gap between the two. Each record draws
 /// a share of it, so that proofs that were made together are not made again together.
 const EARLY: f64 = 0.1;
@@ -63,12 +63,7 @@ impl Record {
     }
 
     /// Records the outcome and says who waited for it.
-    pub(super) fn finish(
-        &mut self,
-        now: Instant,
-        at: Timestamp,
-        outcome: Result<(), Failure>,
-    ) -> HashSet<ResourceId> {
+    pub(super) fn finish(&mut self, now: Instant, at: Timestamp, outcome: Result<(), Failure>) -> HashSet<ResourceId> {
         self.running = false;
         match outcome {
             Ok(()) => {
@@ -109,7 +104,7 @@ impl Record {
 mod tests {
     use super::*;
 
-    const HOUR: Duration = Duration::from_secs(3600);
+    const HOUR: Duration = Duration::from_hours(1);
 
     fn refusal(reason: Reason) -> Result<(), Failure> {
         Err(Failure::new(reason, "no"))
@@ -134,7 +129,7 @@ mod tests {
         assert!(!record.is_due(now + HOUR.mul_f64(0.89), HOUR));
         assert!(matches!(record.state(now + HOUR, HOUR, "x"), ProofState::Proven(_)));
         assert_eq!(record.state(now + HOUR + Duration::from_secs(1), HOUR, "x"), ProofState::Pending);
-        assert!(record.is_due(now + Duration::from_secs(300), Duration::from_secs(300)), "a shorter interval asks sooner");
+        assert!(record.is_due(now + Duration::from_mins(5), Duration::from_mins(5)), "a shorter interval asks sooner");
     }
 
     #[test]

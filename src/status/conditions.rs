@@ -50,7 +50,11 @@ pub(super) fn of(
         ("RoleProven", role_proven(rows)),
         (
             "StorageProven",
-            (UNKNOWN, Reason::NotChecked, "S3 itself is not exercised by this version: only the role is proven.".into()),
+            (
+                UNKNOWN,
+                Reason::NotChecked,
+                "S3 itself is not exercised by this version: only the role is proven.".into(),
+            ),
         ),
         ("BundleCurrent", bundle_current(rows, bundle)),
     ];
@@ -91,7 +95,11 @@ fn ready(rows: &[Row<'_>], bundle: &str) -> Says {
         ProofState::Stale(_, failure) => Some((row, failure)),
         _ => None,
     }) {
-        return (TRUE, Reason::ProofStale, at(row.name, &format!("proven before, but not lately: {}", failure.message)));
+        return (
+            TRUE,
+            Reason::ProofStale,
+            at(row.name, &format!("proven before, but not lately: {}", failure.message)),
+        );
     }
     (TRUE, Reason::ProvenAndWritten, format!("Every role is proven and stands in Secret {bundle}."))
 }

@@ -15,9 +15,7 @@ pub(super) fn of(row: &Row<'_>, before: &[LocationStatus]) -> LocationStatus {
     let (proven, reason, message, proof) = match row.proof {
         ProofState::Pending => ("Unknown", Reason::ProofPending, String::new(), last_proof()),
         ProofState::Failed(failure) => ("False", failure.reason, failure.message.clone(), last_proof()),
-        ProofState::Stale(proof, failure) => {
-            ("True", Reason::ProofStale, failure.message.clone(), proof_status(proof))
-        }
+        ProofState::Stale(proof, failure) => ("True", Reason::ProofStale, failure.message.clone(), proof_status(proof)),
         ProofState::Proven(proof) => match row.standing {
             // Proven, yet not in the bundle: say why here, where people look for it.
             Err(failure) => ("True", failure.reason, failure.message.clone(), proof_status(proof)),

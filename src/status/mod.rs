@@ -67,9 +67,8 @@ pub fn report(
         Outcome::Planned { bundle, plan, written } => (*bundle, *plan, *written),
     };
     let rows = rows(plan, written);
-    let proven = |row: &Row<'_>| {
-        matches!(row.proof, crate::plan::ProofState::Proven(_) | crate::plan::ProofState::Stale(..))
-    };
+    let proven =
+        |row: &Row<'_>| matches!(row.proof, crate::plan::ProofState::Proven(_) | crate::plan::ProofState::Stale(..));
     let right = rows.iter().filter(|row| proven(row) && row.standing == Ok(Some(()))).count();
     QuayStorageStatus {
         observed_generation: generation,
@@ -96,9 +95,8 @@ fn rows<'a>(plan: &'a Plan, written: &'a Written) -> Vec<Row<'a>> {
         (Standings::NotLooked, _) => Ok(None),
         (Standings::Unusable(failure), _) => Err(failure),
         (Standings::Each(each), written) => match (each.get(index), written) {
-            (Some(Standing::Kept(failure)), _) => Err(failure),
-            // What the write was to bring is not there: neither is what was there before it known to be current.
-            (_, Written::Failed(failure)) => Err(failure),
+            // What a failed write was to bring is not there.
+            (Some(Standing::Kept(failure)), _) | (_, Written::Failed(failure)) => Err(failure),
             (Some(Standing::Current), _) => Ok(Some(())),
             (None, _) => Ok(None),
         },

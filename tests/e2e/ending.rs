@@ -60,7 +60,8 @@ async fn a_process_that_is_ended_while_it_writes_leaves_a_bundle_that_is_whole()
     let mut key = iam.key.clone();
     for round in 0..6_u64 {
         let mut operator = Operator::start(&world).await;
-        eventually("the key is written", || async { world.config("bundle").await.contains(&key.id).then_some(()) }).await;
+        eventually("the key is written", || async { world.config("bundle").await.contains(&key.id).then_some(()) })
+            .await;
         let old = key;
         key = world.new_key(&iam.user).await;
         world.put_key("quay-user", &key).await;

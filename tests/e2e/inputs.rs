@@ -18,6 +18,9 @@ struct Wrong {
     says: &'static [&'static str],
 }
 
+/// A Secret's data as it is written; none where there is no Secret.
+type Data<'a> = Vec<(&'a str, &'a str)>;
+
 async fn is_said(world: &World, wrong: &Wrong) {
     let failed = world.until_reason(wrong.name, wrong.reason).await;
     let message = message(&failed, "Ready");
@@ -34,7 +37,7 @@ async fn each_thing_wrong_with_a_key_has_its_reason_and_heals_when_the_secret_is
     let world = World::granted().await;
     let iam = world.iam("a").await;
     let (id, secret) = (iam.key.id.as_str(), iam.key.secret.as_str());
-    let cases: [(Wrong, Option<Vec<(&str, &str)>>); 7] = [
+    let cases: [(Wrong, Option<Data<'_>>); 7] = [
         (wrong("missing-secret", "KeySecretMissing", false, &["Secret missing-secret-key", "does not exist"]), None),
         (
             wrong("missing-key", "MissingKey", false, &["AWS_SECRET_ACCESS_KEY", "is missing", "AWS_ACCESS_KEY_ID"]),
@@ -108,7 +111,12 @@ async fn each_thing_wrong_with_a_bundle_has_its_reason_and_heals_when_the_bundle
             Some(object("immutable", json!({"config.yaml": CONFIG}), true)),
         ),
         (
-            wrong("uneditable", "BundleUneditable", true, &["line 3", "DISTRIBUTED_STORAGE_CONFIG", "Nothing was changed"]),
+            wrong(
+                "uneditable",
+                "BundleUneditable",
+                true,
+                &["line 3", "DISTRIBUTED_STORAGE_CONFIG", "Nothing was changed"],
+            ),
             Some(object("uneditable", json!({"config.yaml": duplicated}), false)),
         ),
         (
@@ -179,7 +187,10 @@ async fn the_api_server_refuses_what_cannot_be_meant_and_says_what_to_write_inst
     neither["locations"][0].as_object_mut().unwrap().remove("region");
     both["verification"] = json!({"interval": "1h"});
     for (spec, says) in [
-        (with("roleArn", json!("arn:aws:iam::123456789012:user/quay-user")), "arn:aws:iam::<12-digit account>:role/<name>"),
+        (
+            with("roleArn", json!("arn:aws:iam::123456789012:user/quay-user")),
+            "arn:aws:iam::<12-digit account>:role/<name>",
+        ),
         (with("bucket", json!("s3://my-bucket")), "bucket must be the name of an S3 bucket"),
         (with("region", json!("US East")), "region must be an AWS region"),
         (with("name", json!("a b")), "name must begin with a letter or a digit"),
@@ -196,7 +207,11 @@ async fn the_api_server_refuses_what_cannot_be_meant_and_says_what_to_write_inst
         let resource = json!({"apiVersion": "registry-sts.dev/v1alpha1", "kind": "QuayStorage",
             "metadata": {"name": "refused", "namespace": world.namespace}, "spec": spec});
         let resource: DynamicObject = serde_json::from_value(resource).unwrap();
-        let api = Api::<DynamicObject>::namespaced_with(world.admin.clone(), &world.namespace, &ApiResource::erase::<QuayStorage>(&()));
+        let api = Api::<DynamicObject>::namespaced_with(
+            world.admin.clone(),
+            &world.namespace,
+            &ApiResource::erase::<QuayStorage>(&()),
+        );
         let refused = api.create(&PostParams::default(), &resource).await.unwrap_err().to_string();
         assert!(refused.contains(says), "{says:?} is not in: {refused}");
     }
@@ -225,5 +240,9 @@ async fn a_key_that_arrives_in_two_steps_is_used_when_it_is_whole() {
         "stringData": {"AWS_SECRET_ACCESS_KEY": iam.key.secret}});
     apply(&world.admin, &second).await;
     world.until_ready("bundle").await;
-    assert_eq!(world.api::<Secret>().get("quay-user").await.unwrap().data.unwrap().len(), 2, "the key Secret is read only");
+    assert_eq!(
+        world.api::<Secret>().get("quay-user").await.unwrap().data.unwrap().len(),
+        2,
+        "the key Secret is read only"
+    );
 }

@@ -110,7 +110,10 @@ fn put_past_the_schema(world: &World, object: &Value) {
     let body = json!({"key": BASE64.encode(key), "value": BASE64.encode(object.to_string())}).to_string();
     let address = world.plane.info("etcd").strip_prefix("http://").unwrap();
     let mut etcd = TcpStream::connect(address).unwrap();
-    let head = format!("POST /v3/kv/put HTTP/1.1\r\nHost: etcd\r\nConnection: close\r\nContent-Length: {}\r\n\r\n", body.len());
+    let head = format!(
+        "POST /v3/kv/put HTTP/1.1\r\nHost: etcd\r\nConnection: close\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    );
     etcd.write_all((head + &body).as_bytes()).unwrap();
     let mut answer = String::new();
     etcd.read_to_string(&mut answer).unwrap();

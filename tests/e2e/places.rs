@@ -72,5 +72,8 @@ async fn an_endpoint_that_the_administrator_has_not_allowed_is_refused_and_an_al
     let _allowed = Operator::start_with(&world, world.plane.info("aws"), &flags).await;
     world.until_ready("example").await;
     let config = world.config("bundle").await;
-    assert!(config.contains("endpoint_url: \"https://minio.example.com:9000\"") && !config.contains("s3_region"), "{config}");
+    assert!(
+        config.contains("endpoint_url: \"https://minio.example.com:9000\"") && !config.contains("s3_region"),
+        "{config}"
+    );
 }

@@ -79,7 +79,9 @@ async fn of_two_locations_the_proven_one_is_written_and_the_broken_one_keeps_its
         "  broken:\n    - STSS3Storage\n    - sts_role_arn: {}\n      s3_bucket: {}\n      storage_path: /datastorage\n      s3_region: us-east-1\n      sts_user_access_key: OLDKEY\n      sts_user_secret_key: old\n",
         bad.role_arn, bad.bucket
     );
-    world.put_bundle("bundle", &format!("DISTRIBUTED_STORAGE_CONFIG:\n{old}DISTRIBUTED_STORAGE_PREFERENCE: []\n")).await;
+    world
+        .put_bundle("bundle", &format!("DISTRIBUTED_STORAGE_CONFIG:\n{old}DISTRIBUTED_STORAGE_PREFERENCE: []\n"))
+        .await;
     let operator = Operator::start(&world).await;
     let locations = [World::location("broken", &bad, "bad-user"), World::location("good", &good, "good-user")];
     let spec = serde_json::json!({"configBundleSecret": "bundle", "locations": locations, "replicate": true});

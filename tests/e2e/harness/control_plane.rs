@@ -31,6 +31,8 @@ impl ControlPlane {
         shared
     }
 
+    // It outlives every test, and ends itself when the pipe to it is closed.
+    #[allow(clippy::zombie_processes)]
     fn start() -> Self {
         let mut up = Command::new("python3")
             .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/controlplane/up.py"))

@@ -19,7 +19,7 @@ use super::control_plane::ControlPlane;
 use registry_sts::api::QuayStorage;
 
 /// How long anything that is to come may take.
-const BOUND: Duration = Duration::from_secs(60);
+const BOUND: Duration = Duration::from_mins(1);
 
 pub(crate) struct World {
     pub(crate) plane: &'static ControlPlane,
@@ -34,7 +34,6 @@ pub(crate) struct World {
 #[derive(Clone)]
 pub(crate) struct Iam {
     pub(crate) user: String,
-    pub(crate) role: String,
     pub(crate) role_arn: String,
     pub(crate) bucket: String,
     pub(crate) key: Key,
@@ -56,8 +55,7 @@ impl World {
         plane.start_recording().await;
         install(&admin).await;
         let namespace = format!("test-{}", COUNT.fetch_add(1, Ordering::Relaxed));
-        let world =
-            Self { plane, namespace, admin, dir: tempfile::tempdir().unwrap(), secrets: Mutex::default() };
+        let world = Self { plane, namespace, admin, dir: tempfile::tempdir().unwrap(), secrets: Mutex::default() };
         let spec = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": world.namespace}});
         let namespaces: Api<Namespace> = Api::all(world.admin.clone());
         namespaces.create(&PostParams::default(), &serde_json::from_value(spec).unwrap()).await.unwrap();
@@ -106,7 +104,7 @@ impl World {
         let bucket = format!("{user}-bucket");
         self.plane.aws("s3", "create_bucket", json!({"Bucket": bucket})).await;
         let key = self.new_key(&user).await;
-        let iam = Iam { user, role, role_arn, bucket, key };
+        let iam = Iam { user, role_arn, bucket, key };
         self.allow_assume_role(&iam).await;
         iam
     }
@@ -201,13 +199,11 @@ impl World {
         let api = self.api::<QuayStorage>();
         let condition = |object: Option<&QuayStorage>| object.is_some_and(&wanted);
         let waiting = kube::runtime::wait::await_condition(api.clone(), name, condition);
-        match tokio::time::timeout(BOUND, waiting).await {
-            Ok(met) => met.unwrap().unwrap(),
-            Err(_) => {
-                let now = api.get(name).await.unwrap();
-                panic!("{name} did not become {what}: {}", serde_json::to_string_pretty(&now.status).unwrap());
-            }
+        if let Ok(met) = tokio::time::timeout(BOUND, waiting).await {
+            return met.unwrap().unwrap();
         }
+        let now = api.get(name).await.unwrap();
+        panic!("{name} did not become {what}: {}", serde_json::to_string_pretty(&now.status).unwrap());
     }
 
     pub(crate) async fn until_ready(&self, name: &str) -> QuayStorage {
@@ -223,8 +219,7 @@ impl World {
         let accounts: Api<ServiceAccount> = Api::namespaced(self.admin.clone(), "registry-sts");
         let spec = TokenRequestSpec { expiration_seconds: Some(3600), ..TokenRequestSpec::default() };
         let request = TokenRequest { spec: Some(spec), ..TokenRequest::default() };
-        let issued =
-            accounts.create_token_request("registry-sts", &PostParams::default(), &request).await.unwrap();
+        let issued = accounts.create_token_request("registry-sts", &PostParams::default(), &request).await.unwrap();
         let token = issued.status.unwrap().token.unwrap();
         let claims = token.split('.').nth(1).unwrap();
         let claims = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(claims).unwrap();
@@ -261,7 +256,12 @@ impl World {
 /// The CRD and the operator's RBAC as deploy/ has them, once for all tests.
 async fn install(admin: &Client) {
     static INSTALLED: tokio::sync::OnceCell<()> = tokio::sync::OnceCell::const_new();
-    let files = ["crds/quaystorages.yaml", "deploy/rbac/service-account.yaml", "deploy/rbac/operator.yaml", "deploy/rbac/bundle.yaml"];
+    let files = [
+        "crds/quaystorages.yaml",
+        "deploy/rbac/service-account.yaml",
+        "deploy/rbac/operator.yaml",
+        "deploy/rbac/bundle.yaml",
+    ];
     INSTALLED
         .get_or_init(|| async {
             for file in files {
@@ -271,8 +271,9 @@ async fn install(admin: &Client) {
                     apply(admin, &object).await;
                 }
             }
-            let crds: Api<k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition> =
-                Api::all(admin.clone());
+            let crds: Api<
+                k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
+            > = Api::all(admin.clone());
             let established = kube::runtime::conditions::is_crd_established();
             let waiting = kube::runtime::wait::await_condition(crds, "quaystorages.registry-sts.dev", established);
             tokio::time::timeout(BOUND, waiting).await.expect("the CRD is not established").unwrap();

@@ -1,0 +1,38 @@
+//! A plan in words. Nothing secret is in it.
+
+use std::fmt;
+
+use super::{Plan, ProofState, Standing, Standings};
+
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, location) in self.locations.iter().enumerate() {
+            let proof = match &location.proof {
+                ProofState::Pending => "being proven".to_owned(),
+                ProofState::Proven(_) => "proven".to_owned(),
+                ProofState::Stale(_, failure) => format!("proven before, now {}", failure.reason.as_str()),
+                ProofState::Failed(failure) => format!("not proven ({})", failure.reason.as_str()),
+            };
+            let entry = match &self.standings {
+                Standings::NotLooked | Standings::Unusable(_) => "not looked at".to_owned(),
+                Standings::Each(each) => match each.get(index) {
+                    Some(Standing::Kept(failure)) => format!("kept as it is ({})", failure.reason.as_str()),
+                    Some(Standing::Current) if self.writes(&location.name) => "to be written".to_owned(),
+                    Some(Standing::Current) | None => "current".to_owned(),
+                },
+            };
+            writeln!(f, "location {}: {proof}; its entry: {entry}", location.name)?;
+        }
+        match (&self.write, &self.standings) {
+            (Some(write), _) => writeln!(f, "Secret {}: change config.yaml", write.secret_name),
+            (None, Standings::Unusable(failure)) => writeln!(f, "nothing to write ({})", failure.reason.as_str()),
+            (None, _) => writeln!(f, "nothing to write"),
+        }
+    }
+}
+
+impl Plan {
+    fn writes(&self, location: &str) -> bool {
+        self.write.as_ref().is_some_and(|write| write.locations.iter().any(|name| name == location))
+    }
+}

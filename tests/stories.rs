@@ -1,0 +1,161 @@
+//! The stories of tests/cases: manifests in, the plan, config.yaml and status out, by the very code that the controller
+//! runs. Each folder is a story; `UPDATE=1 cargo test --test stories` writes what comes out, for a person to read.
+
+// A test that cannot go on has failed.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use k8s_openapi::jiff::Timestamp;
+use registry_sts::api::QuayStorage;
+use registry_sts::plan::desired::Desired;
+use registry_sts::plan::key::AccessKey;
+use registry_sts::plan::observation::{BundleSecret, Observation, ObservedBundle, ObservedLocation, Proof, Reference};
+use registry_sts::plan::{Plan, ProofState};
+use registry_sts::reason::{Failure, Reason};
+use registry_sts::status::{self, Outcome, Written};
+use secrecy::{ExposeSecret as _, SecretSlice, SecretString};
+use serde::Deserialize;
+use serde_yaml::Value;
+
+const NOW: &str = "2026-01-02T03:04:05Z";
+
+/// What the proof room would answer for a location. `proven` where a story says nothing.
+#[derive(Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+enum Told {
+    #[default]
+    Proven,
+    Pending,
+    RoleNotAssumable,
+    AwsUnreachable,
+    /// Proven an hour ago, unreachable now.
+    Stale,
+}
+
+/// Besides the manifests: what AWS and other resources say.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct World {
+    #[serde(default)]
+    proofs: BTreeMap<String, Told>,
+    #[serde(default)]
+    claimed: BTreeMap<String, String>,
+}
+
+#[test]
+fn every_story_goes_as_it_is_told() {
+    let cases = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases");
+    let mut stories: Vec<_> = fs::read_dir(cases).unwrap().map(|entry| entry.unwrap().path()).collect();
+    stories.retain(|path| path.is_dir());
+    stories.sort();
+    assert!(stories.len() >= 10, "there are {} stories", stories.len());
+    let mut wrong = Vec::new();
+    for story in &stories {
+        for (file, text) in told(story) {
+            let path = story.join(file);
+            if std::env::var_os("UPDATE").is_some() {
+                match &text {
+                    Some(text) => fs::write(&path, text).unwrap(),
+                    None => drop(fs::remove_file(&path)),
+                }
+            }
+            if fs::read_to_string(&path).ok() != text {
+                let comes = text.unwrap_or_else(|| "(nothing)".into());
+                wrong.push(format!("{} is not what comes out:\n{comes}", path.display()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}\nUPDATE=1 writes what comes out.", wrong.join("\n"));
+}
+
+/// The files that come out of a story; none where nothing does.
+fn told(story: &Path) -> [(&'static str, Option<String>); 3] {
+    let mut resource = None;
+    let mut secrets = BTreeMap::new();
+    let mut world = World::default();
+    let input = fs::read_to_string(story.join("input.yaml")).unwrap();
+    for document in serde_yaml::Deserializer::from_str(&input) {
+        let value = Value::deserialize(document).unwrap();
+        match value.get("kind").and_then(Value::as_str) {
+            Some("QuayStorage") => resource = Some(serde_yaml::from_value::<QuayStorage>(value).unwrap()),
+            Some("Secret") => {
+                let name = value["metadata"]["name"].as_str().unwrap().to_owned();
+                secrets.insert(name, value);
+            }
+            None => world = serde_yaml::from_value(value).unwrap(),
+            Some(other) => panic!("{}: what is a {other}?", story.display()),
+        }
+    }
+    let resource = resource.expect("a story has a QuayStorage");
+    let now: Timestamp = NOW.parse().unwrap();
+    let allowed = ["https://minio.example.com:9000".parse().unwrap()].into_iter().collect();
+    let outcome = Desired::parse(&resource.spec, &allowed);
+    let (plan, outcome) = match &outcome {
+        Err(invalid) => (None, Err(invalid.clone())),
+        Ok(desired) => (Some(Plan::make(desired, &observe(desired, &secrets, &world, now))), Ok(desired)),
+    };
+    let written = match plan.as_ref().and_then(|plan| plan.write.as_ref()) {
+        Some(_) => Written::Done { resource_version: "1002".into() },
+        None => Written::NotNeeded,
+    };
+    let outcome = match (outcome, &plan) {
+        (Ok(desired), Some(plan)) => Outcome::Planned { bundle: &desired.bundle, plan, written: &written },
+        (Err(invalid), _) => Outcome::Invalid(invalid),
+        (Ok(_), None) => unreachable!("what can be parsed is planned"),
+    };
+    let status = status::report(&outcome, resource.status.as_ref(), Some(1), now);
+    let config =
+        plan.as_ref().and_then(|plan| plan.write.as_ref()).map(|write| write.config.expose_secret().to_owned());
+    [
+        ("plan.txt", plan.as_ref().map(ToString::to_string)),
+        ("config.yaml", config),
+        ("status.yaml", Some(serde_yaml::to_string(&status).unwrap())),
+    ]
+}
+
+fn observe(desired: &Desired, secrets: &BTreeMap<String, Value>, world: &World, now: Timestamp) -> Observation {
+    let data = |name: &str| -> Option<BTreeMap<String, SecretString>> {
+        let data = secrets.get(name)?.get("stringData").cloned().unwrap_or_default();
+        let data: BTreeMap<String, String> = serde_yaml::from_value(data).unwrap_or_default();
+        Some(data.into_iter().map(|(key, value)| (key, SecretString::from(value))).collect())
+    };
+    let locations = desired.locations.iter().map(|location| {
+        let key = location.wanted.clone().and_then(|wanted| match data(&wanted.key_secret) {
+            Some(data) => AccessKey::from_secret(&wanted.key_secret, &data),
+            None => {
+                Err(Failure::new(Reason::KeySecretMissing, format!("Secret {} does not exist.", wanted.key_secret)))
+            }
+        });
+        let proof = |at: Timestamp| Proof { at, of: "uid/1001/0123456789abcdef".into() };
+        let failure =
+            |reason: Reason| Failure::new(reason, format!("(what AWS answered, and the advice: {})", reason.as_str()));
+        let an_hour_ago = now - k8s_openapi::jiff::SignedDuration::from_hours(1);
+        let proof = match (&key, world.proofs.get(&location.name).copied().unwrap_or_default()) {
+            (Err(failure), _) => ProofState::Failed(failure.clone()),
+            (_, Told::Proven) => ProofState::Proven(proof(now)),
+            (_, Told::Pending) => ProofState::Pending,
+            (_, Told::RoleNotAssumable) => ProofState::Failed(failure(Reason::RoleNotAssumable)),
+            (_, Told::AwsUnreachable) => ProofState::Failed(failure(Reason::AwsUnreachable)),
+            (_, Told::Stale) => ProofState::Stale(proof(an_hour_ago), failure(Reason::AwsUnreachable)),
+        };
+        ObservedLocation { key, proof, claimed_by: world.claimed.get(&location.name).cloned() }
+    });
+    let locations: Vec<_> = locations.collect();
+    let bundle = match secrets.get(&desired.bundle) {
+        None => Reference::Missing,
+        Some(secret) => Reference::Found(BundleSecret {
+            uid: "uid".into(),
+            resource_version: "1001".into(),
+            immutable: secret.get("immutable").and_then(Value::as_bool).unwrap_or_default(),
+            deleting: secret["metadata"].get("deletionTimestamp").is_some(),
+            config: data(&desired.bundle)
+                .and_then(|data| Some(SecretSlice::from(data.get("config.yaml")?.expose_secret().as_bytes().to_vec()))),
+        }),
+    };
+    let all_pending = locations.iter().all(|location| location.proof == ProofState::Pending);
+    let bundle = if all_pending { ObservedBundle::NotLooked } else { ObservedBundle::Read(bundle) };
+    Observation { locations, bundle, next_proof: None }
+}
