@@ -10,7 +10,7 @@ use std::future::Future;
 use std::time::Duration;
 
 /// How long one request to the API server may take. kube sets no limit of its own.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Why the API server did not do what was asked.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

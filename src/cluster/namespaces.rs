@@ -9,6 +9,7 @@ use kube::api::{Api, PartialObjectMeta};
 use kube::runtime::WatchStreamExt as _;
 use kube::runtime::watcher::{self, Event};
 use kube::{Client, ResourceExt as _};
+use tokio_util::sync::CancellationToken;
 
 /// The names of the namespaces that are being deleted.
 #[derive(Clone, Default)]
@@ -20,8 +21,9 @@ impl TerminatingNamespaces {
         self.0.read().unwrap_or_else(PoisonError::into_inner).contains(namespace)
     }
 
-    /// Follows the namespaces for ever. Without the right to do so nothing is known, and nothing else suffers.
-    pub async fn follow(self, client: Client) {
+    /// Follows the namespaces for ever, and cancels `looked` once the first look has had an answer. Without the right
+    /// to look nothing is known, and nothing else suffers.
+    pub async fn follow(self, client: Client, looked: CancellationToken) {
         let namespaces: Api<PartialObjectMeta<Namespace>> = Api::all(client);
         let events = watcher::watcher(namespaces, watcher::Config::default().page_size(50)).default_backoff();
         pin_mut!(events);
@@ -34,14 +36,20 @@ impl TerminatingNamespaces {
                     listed.insert(namespace.name_any());
                 }
                 Ok(Event::InitApply(_)) => {}
-                Ok(Event::InitDone) => *known = std::mem::take(&mut listed),
+                Ok(Event::InitDone) => {
+                    *known = std::mem::take(&mut listed);
+                    looked.cancel();
+                }
                 Ok(Event::Apply(namespace)) if namespace.metadata.deletion_timestamp.is_some() => {
                     known.insert(namespace.name_any());
                 }
                 Ok(Event::Apply(namespace) | Event::Delete(namespace)) => {
                     known.remove(&namespace.name_any());
                 }
-                Err(error) => tracing::debug!(%error, "namespaces cannot be watched"),
+                Err(error) => {
+                    tracing::debug!(%error, "namespaces cannot be watched");
+                    looked.cancel();
+                }
             }
         }
     }

@@ -105,15 +105,14 @@ impl SecretWatches {
         let mut namespaces = self.lock();
         let namespace = namespaces.entry(who.namespace.clone()).or_insert_with(|| self.open(&who.namespace));
         if namespace.resources.get(&who.name) != Some(&secrets) {
-            namespace.unrefer(&who.name);
+            let left = namespace.unrefer(&who.name);
+            self.tell(&who.namespace, &left);
             for secret in &secrets {
                 let referenced = namespace.secrets.entry(secret.clone()).or_insert_with(|| Referenced {
                     version: None,
                     told_since_init: false,
                     by: HashSet::new(),
                 });
-                // Who shares a Secret with a newcomer may have to share, or to give up, a location of it.
-                self.tell(&who.namespace, &referenced.by);
                 referenced.by.insert(who.name.clone());
             }
             namespace.resources.insert(who.name.clone(), secrets);
@@ -130,6 +129,13 @@ impl SecretWatches {
         if namespace.resources.is_empty() {
             namespaces.remove(&who.namespace);
         }
+    }
+
+    /// What a resource asks of a Secret has changed: the others that refer to it are to look again.
+    pub fn tell_the_others(&self, who: &ResourceId, secret: &str) {
+        let mut others: HashSet<String> = self.referrers(&who.namespace, secret).into_iter().collect();
+        others.remove(&who.name);
+        self.tell(&who.namespace, &others);
     }
 
     /// The names of the resources that refer to a Secret.

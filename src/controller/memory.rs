@@ -20,6 +20,8 @@ pub(super) struct Memory {
     pub(super) keys: BTreeMap<String, KeyReading>,
     /// The last plan's inputs, and how the bundle stands since.
     pub(super) settled: Option<(Inputs, Standings)>,
+    /// The bundle's version after a write that is not in status yet.
+    pub(super) unreported: Option<String>,
     /// The resource as our last status write left it, and the version on which it was based: the watch may not have
     /// told us of our own write yet.
     pub(super) reported: Option<(Option<String>, Arc<QuayStorage>)>,
@@ -27,7 +29,14 @@ pub(super) struct Memory {
 
 impl Default for Memory {
     fn default() -> Self {
-        Self { met: (None, Instant::now()), uid: None, keys: BTreeMap::new(), settled: None, reported: None }
+        Self {
+            met: (None, Instant::now()),
+            uid: None,
+            keys: BTreeMap::new(),
+            settled: None,
+            unreported: None,
+            reported: None,
+        }
     }
 }
 

@@ -27,6 +27,7 @@ use crate::aws::Aws;
 use crate::cluster::grants::Grants;
 use crate::cluster::namespaces::TerminatingNamespaces;
 use crate::cluster::secret_watches::SecretWatches;
+use crate::cluster::{ApiProblem, REQUEST_TIMEOUT};
 use crate::plan::desired::AllowedEndpoints;
 use crate::proof::ProofRoom;
 use crate::resource::ResourceId;
@@ -39,6 +40,9 @@ type Stored = DeserializeGuard<QuayStorage>;
 const CONCURRENT_PASSES: u16 = 32;
 /// How long a pass that could not report waits for the next.
 const UNREPORTED_RETRY: Duration = Duration::from_secs(5);
+
+/// The same, where the report came too late for a newer version of the resource.
+const CONFLICT_RETRY: Duration = Duration::from_millis(500);
 
 /// What the operator was told on its command line.
 pub struct Options {
@@ -93,7 +97,10 @@ pub async fn run(client: Client, aws: Aws, options: Options, stop: CancellationT
         memories: Mutex::default(),
         client: client.clone(),
     });
-    let namespaces = tokio::spawn(context.terminating.clone().follow(client.clone()));
+    let looked = CancellationToken::new();
+    let namespaces = tokio::spawn(context.terminating.clone().follow(client.clone(), looked.clone()));
+    // Which namespaces are being deleted is to be known before the first write, if it can be known.
+    let _ = tokio::time::timeout(REQUEST_TIMEOUT, looked.cancelled()).await;
 
     let api: Api<Stored> = match &options.namespace {
         Some(namespace) => Api::namespaced(client, namespace),
@@ -115,7 +122,11 @@ pub async fn run(client: Client, aws: Aws, options: Options, stop: CancellationT
     };
     let passes = applier(
         |stored, context| Box::pin(reconcile::pass(stored, context)),
-        |_, _, _| Action::requeue(UNREPORTED_RETRY),
+        |_, problem, _| match problem {
+            // The watch is about to tell of the newer version.
+            ApiProblem::Conflict => Action::requeue(CONFLICT_RETRY),
+            _ => Action::requeue(UNREPORTED_RETRY),
+        },
         context,
         resources,
         queue,

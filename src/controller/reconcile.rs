@@ -43,13 +43,14 @@ pub(super) async fn pass(stored: Arc<Stored>, context: Arc<Context>) -> Result<A
     if memory.uid != resource.metadata.uid {
         memory = Memory { uid: resource.metadata.uid.clone(), ..Memory::default() };
     }
-    if memory.met.0 != resource.metadata.generation {
+    let is_new = memory.met.0 != resource.metadata.generation;
+    if is_new {
         memory.met = (resource.metadata.generation, Instant::now());
     }
     // Our own status write may not have come back by the watch yet.
     let newer = memory.reported.as_ref().filter(|(based_on, _)| *based_on == resource.metadata.resource_version);
     let resource = newer.map_or_else(|| Arc::new(resource.clone()), |(_, newer)| Arc::clone(newer));
-    let passed = pass_over(&context, &who, &resource, &mut memory).await;
+    let passed = pass_over(&context, &who, &resource, is_new, &mut memory).await;
     context.remember(&who, memory);
     passed
 }
@@ -58,16 +59,25 @@ async fn pass_over(
     context: &Context,
     who: &ResourceId,
     resource: &Arc<QuayStorage>,
+    is_new: bool,
     memory: &mut Memory,
 ) -> Result<Action, ApiProblem> {
     let desired = match Desired::parse(&resource.spec, &context.allowed_endpoints) {
         Ok(desired) => desired,
         Err(invalid) => {
-            report::report(context, who, resource, memory, &Outcome::Invalid(invalid), &[]).await?;
+            let generation = resource.metadata.generation;
+            let status =
+                status::report(&Outcome::Invalid(invalid), resource.status.as_ref(), generation, Timestamp::now());
+            report::status(context, who, resource, memory, status).await?;
             return Ok(Action::await_change());
         }
     };
-    if context.secrets.refer(who, desired.secrets()) == Health::Starting {
+    let health = context.secrets.refer(who, desired.secrets());
+    if is_new {
+        // It may claim a location of the bundle now, or give one up.
+        context.secrets.tell_the_others(who, &desired.bundle);
+    }
+    if health == Health::Starting {
         // The watch tells when it is complete; the limit is for a watch that never says anything.
         return Ok(Action::requeue(UNWATCHED_RETRY));
     }
@@ -82,13 +92,22 @@ async fn pass_over(
         looks += 1;
     };
     settle(context, who, &desired, memory, &seen, &plan, &written);
+    if let (Some(write), Written::Done { resource_version }) = (&plan.write, &written) {
+        memory.unreported = Some(resource_version.clone());
+        report::written(context, resource, write).await;
+    }
+    let written = match (written, &memory.unreported) {
+        (Written::NotNeeded, Some(version)) => Written::Done { resource_version: version.clone() },
+        (written, _) => written,
+    };
 
     let outcome = Outcome::Planned { bundle: &desired.bundle, plan: &plan, written: &written };
-    let next = status::report(&outcome, resource.status.as_ref(), resource.metadata.generation, Timestamp::now());
-    let first = resource.status.as_ref().and_then(|s| s.observed_generation) != resource.metadata.generation;
-    if status::is_pending(&next) {
+    let generation = resource.metadata.generation;
+    let status = status::report(&outcome, resource.status.as_ref(), generation, Timestamp::now());
+    let is_pending = status::is_pending(&status);
+    if is_pending {
         let waited = memory.met.1.elapsed();
-        if !first {
+        if resource.status.as_ref().and_then(|before| before.observed_generation) == generation {
             // What was known stays, until something else is.
             return Ok(Action::await_change());
         }
@@ -96,13 +115,10 @@ async fn pass_over(
             return Ok(Action::requeue(ANNOUNCED_AFTER.saturating_sub(waited)));
         }
     }
-    let changed: &[String] = match (&plan.write, &written) {
-        (Some(write), Written::Done { .. }) => &write.locations,
-        _ => &[],
-    };
-    report::report(context, who, resource, memory, &outcome, changed).await?;
-    let unwatched = seen.inputs.is_none().then_some(UNWATCHED_RETRY).filter(|_| !status::is_pending(&next));
-    let again = [seen.observation.next_proof, unwatched].into_iter().flatten().min();
+    report::status(context, who, resource, memory, status).await?;
+    memory.unreported = None;
+    let no_watch_tells = matches!(written, Written::Failed(_)) || (seen.inputs.is_none() && !is_pending);
+    let again = [seen.observation.next_proof, no_watch_tells.then_some(UNWATCHED_RETRY)].into_iter().flatten().min();
     Ok(again.map_or_else(Action::await_change, Action::requeue))
 }
 

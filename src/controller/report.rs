@@ -17,35 +17,37 @@ use crate::api::QuayStorage;
 use crate::api::status::QuayStorageStatus;
 use crate::cluster::secrets::FIELD_MANAGER;
 use crate::cluster::{ApiProblem, answered};
+use crate::plan::BundleWrite;
 use crate::reason::{Failure, Reason};
 use crate::resource::ResourceId;
-use crate::status::{self, Outcome};
+use crate::status::{Outcome, report};
 
 /// An Event's note is at most this long; the whole of it stands in status.
 const NOTE_LIMIT: usize = 1000;
 
-/// Writes the status, if it differs, and tells of transitions and writes.
+/// Tells of a write to the bundle.
+pub(super) async fn written(context: &Context, resource: &QuayStorage, write: &BundleWrite) {
+    let what = if write.locations.is_empty() {
+        "the lists".into()
+    } else {
+        format!("location {}", write.locations.join(", "))
+    };
+    let note = format!("Wrote {what} into config.yaml of Secret {}.", write.secret_name);
+    publish(context, resource.object_ref(&()), EventType::Normal, "BundleWritten", "Write", note).await;
+}
+
+/// Writes the status, if it differs, and tells of a transition.
 ///
 /// # Errors
 /// That the status could not be written.
-pub(super) async fn report(
+pub(super) async fn status(
     context: &Context,
     who: &ResourceId,
     resource: &Arc<QuayStorage>,
     memory: &mut Memory,
-    outcome: &Outcome<'_>,
-    written: &[String],
+    status: QuayStorageStatus,
 ) -> Result<(), ApiProblem> {
     let before = resource.status.as_ref();
-    let status = status::report(outcome, before, resource.metadata.generation, Timestamp::now());
-    if !written.is_empty() {
-        let note = format!(
-            "Wrote location {} into config.yaml of Secret {}.",
-            written.join(", "),
-            resource.spec.config_bundle_secret
-        );
-        publish(context, resource.object_ref(&()), EventType::Normal, "BundleWritten", "Write", note).await;
-    }
     if before == Some(&status) {
         return Ok(());
     }
@@ -147,7 +149,7 @@ pub(super) async fn undecodable(
     let before: Option<QuayStorageStatus> =
         stored.data.get("status").and_then(|status| serde_json::from_value(status.clone()).ok());
     let generation = object.metadata.generation;
-    let status = status::report(&Outcome::Invalid(failure), before.as_ref(), generation, Timestamp::now());
+    let status = report(&Outcome::Invalid(failure), before.as_ref(), generation, Timestamp::now());
     if before.as_ref() != Some(&status) {
         let patch = json!({"metadata": {"resourceVersion": stored.metadata.resource_version}, "status": status});
         let (params, patch) = (PatchParams::apply(FIELD_MANAGER), Patch::Merge(&patch));

@@ -10,7 +10,6 @@ use jiff::Timestamp;
 use secrecy::ExposeSecret as _;
 use sha2::{Digest as _, Sha256};
 use tokio::sync::{Semaphore, mpsc};
-use tokio_util::task::TaskTracker;
 
 use crate::arn::RoleArn;
 use crate::aws::Aws;
@@ -65,20 +64,13 @@ pub struct ProofRoom {
     aws: Aws,
     rooms: Arc<Mutex<Rooms>>,
     slots: Arc<Semaphore>,
-    tasks: TaskTracker,
     finished: mpsc::UnboundedSender<ResourceId>,
 }
 
 impl ProofRoom {
     /// A room without proofs. Who waits for one is sent to `finished`.
     pub fn new(aws: Aws, finished: mpsc::UnboundedSender<ResourceId>) -> Self {
-        Self {
-            aws,
-            rooms: Arc::default(),
-            slots: Arc::new(Semaphore::new(CONCURRENT_PROOFS)),
-            tasks: TaskTracker::new(),
-            finished,
-        }
+        Self { aws, rooms: Arc::default(), slots: Arc::new(Semaphore::new(CONCURRENT_PROOFS)), finished }
     }
 
     /// What is known of the role with this key; starts a proof where one is due.
@@ -117,7 +109,7 @@ impl ProofRoom {
 
     fn prove(&self, proof: ProofKey, key: AccessKey, role: RoleArn) {
         let room = self.clone();
-        self.tasks.spawn(async move {
+        tokio::spawn(async move {
             // The semaphore is never closed; if it were, the proof would be made all the same.
             let _slot = room.slots.acquire().await;
             let outcome = room.aws.assume_role(&key, &role).await;

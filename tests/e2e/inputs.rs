@@ -173,6 +173,32 @@ async fn without_a_grant_the_reason_names_the_command_that_grants_it_and_the_gra
 }
 
 #[tokio::test]
+async fn a_bundle_that_may_be_read_but_not_changed_has_its_reason_and_the_grant_heals() {
+    let world = World::new().await;
+    let iam = world.iam("a").await;
+    world.put_key("quay-user", &iam.key).await;
+    world.put_bundle("bundle", CONFIG).await;
+    let role = json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role",
+        "metadata": {"name": "reader", "namespace": world.namespace},
+        "rules": [{"apiGroups": [""], "resources": ["secrets"], "verbs": ["get", "list", "watch"]}]});
+    let binding = json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding",
+        "metadata": {"name": "reader", "namespace": world.namespace},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "reader"},
+        "subjects": [{"kind": "ServiceAccount", "name": "registry-sts", "namespace": "registry-sts"}]});
+    apply(&world.admin, &role).await;
+    apply(&world.admin, &binding).await;
+    let _operator = Operator::start(&world).await;
+    put(&world, "bundle", &iam, "quay-user").await;
+    let failed = world.until_reason("bundle", "BundleForbidden").await;
+    assert!(is(&failed, "RoleProven", "True") && is(&failed, "Reconciling", "True"));
+    assert!(message(&failed, "Ready").contains("kubectl -n "), "{}", message(&failed, "Ready"));
+    assert_eq!(world.config("bundle").await, CONFIG);
+    // No watch tells of a grant: it is tried again.
+    world.grant().await;
+    world.until_ready("bundle").await;
+}
+
+#[tokio::test]
 async fn the_api_server_refuses_what_cannot_be_meant_and_says_what_to_write_instead() {
     let world = World::granted().await;
     let iam = world.iam("a").await;

@@ -103,6 +103,27 @@ async fn a_location_that_another_resource_writes_is_left_to_it() {
 }
 
 #[tokio::test]
+async fn a_claim_passes_on_when_its_owner_gives_the_location_up() {
+    let world = World::granted().await;
+    let iam = world.iam("a").await;
+    world.put_key("quay-user", &iam.key).await;
+    world.put_bundle("bundle", "FEATURE_MAILING: false\n").await;
+    let _operator = Operator::start(&world).await;
+    let location = World::location("default", &iam, "quay-user");
+    world.put_resource("one", "bundle", std::slice::from_ref(&location)).await;
+    world.until_ready("one").await;
+    let mut heir = location;
+    heir["maximumChunkSizeGb"] = serde_json::json!(4);
+    world.put_resource("two", "bundle", &[heir]).await;
+    world.until_reason("two", "LocationClaimed").await;
+    // The same bundle and the same key, another location: nothing but the claim changes.
+    world.put_resource("one", "bundle", &[World::location("second", &iam, "quay-user")]).await;
+    world.until_ready("two").await;
+    world.until_ready("one").await;
+    assert!(world.config("bundle").await.contains("maximum_chunk_size_gb: 4\n"));
+}
+
+#[tokio::test]
 async fn a_claim_passes_on_when_its_owner_is_deleted() {
     let world = World::granted().await;
     let iam = world.iam("a").await;
