@@ -1,1 +1,157 @@
+use super::*;
+use crate::plan::observation::Proof;
+use crate::plan::{PlannedLocation, ProofState};
 
+const THEN: &str = "2026-01-01T00:00:00Z";
+const NOW: &str = "2026-01-02T00:00:00.5Z";
+
+fn at(time: &str) -> Timestamp {
+    time.parse().unwrap()
+}
+
+fn proven() -> ProofState {
+    ProofState::Proven(Proof { at: at(THEN), of: "key/1/hash".into() })
+}
+
+fn failed(reason: Reason) -> ProofState {
+    ProofState::Failed(Failure::new(reason, "(why, and what to do)"))
+}
+
+fn kept(reason: Reason) -> Standing {
+    Standing::Kept(Failure::new(reason, "(why it is kept)"))
+}
+
+/// The status after a pass over locations with these proofs and standings.
+fn status(
+    locations: &[(&str, ProofState, Standing)],
+    written: &Written,
+    before: Option<&QuayStorageStatus>,
+) -> QuayStorageStatus {
+    let planned = locations.iter().map(|(name, proof, _)| PlannedLocation {
+        name: (*name).into(),
+        proof: proof.clone(),
+        key_last_four: Some("MPLE".into()),
+    });
+    let standings = locations.iter().map(|(_, _, standing)| standing.clone()).collect();
+    let plan = Plan { locations: planned.collect(), standings: Standings::Each(standings), write: None };
+    report(&Outcome::Planned { bundle: "bundle", plan: &plan, written }, before, Some(1), at(NOW))
+}
+
+/// `Ready=True ProvenAndWritten` and so on, in the order in which they stand.
+fn said(status: &QuayStorageStatus) -> Vec<String> {
+    status.conditions.iter().map(|c| format!("{}={} {}", c.type_, c.status, c.reason)).collect()
+}
+
+#[test]
+fn what_is_proven_and_current_is_ready_and_neither_reconciling_nor_stalled() {
+    let status = status(&[("a", proven(), Standing::Current)], &Written::NotNeeded, None);
+    assert_eq!(
+        said(&status),
+        [
+            "Ready=True ProvenAndWritten",
+            "RoleProven=True RoleAssumed",
+            "StorageProven=Unknown NotChecked",
+            "BundleCurrent=True BundleMatches"
+        ]
+    );
+    assert_eq!(status.summary.as_deref(), Some("1/1"));
+}
+
+#[test]
+fn ready_names_the_first_failing_location_and_its_proof_before_its_entry() {
+    let locations = [
+        ("a", proven(), Standing::Current),
+        ("b", failed(Reason::RoleNotAssumable), kept(Reason::NotProven)),
+        ("c", proven(), kept(Reason::WouldMoveData)),
+    ];
+    let both = status(&locations, &Written::NotNeeded, None);
+    assert_eq!(both.conditions[0].reason, "RoleNotAssumable");
+    assert!(both.conditions[0].message.starts_with("location \"b\": "));
+    assert_eq!(both.summary.as_deref(), Some("1/3"));
+    let [a, _, c] = locations;
+    assert_eq!(status(&[a, c], &Written::NotNeeded, None).conditions[0].reason, "WouldMoveData");
+}
+
+#[test]
+fn it_is_stalled_only_if_nothing_can_heal_without_an_edit() {
+    let edit = ("a", proven(), kept(Reason::WouldMoveData));
+    let waits = ("b", failed(Reason::UnknownAccessKey), kept(Reason::NotProven));
+    let stalled = status(std::slice::from_ref(&edit), &Written::NotNeeded, None);
+    assert_eq!(said(&stalled).last().map(String::as_str), Some("Stalled=True WouldMoveData"));
+    let both = status(&[edit, waits], &Written::NotNeeded, None);
+    assert_eq!(said(&both).last().map(String::as_str), Some("Reconciling=True ProgressingWithRetry"));
+    assert_eq!(both.conditions.iter().filter(|c| c.type_ == "Stalled").count(), 0);
+}
+
+#[test]
+fn a_stale_proof_leaves_ready_true_and_says_so() {
+    let silent = Failure::new(Reason::AwsUnreachable, "(no answer)");
+    let stale = ProofState::Stale(Proof { at: at(THEN), of: "key/1/hash".into() }, silent);
+    let status = status(&[("a", stale, Standing::Current)], &Written::NotNeeded, None);
+    assert_eq!(said(&status)[..2], ["Ready=True ProofStale", "RoleProven=True ProofStale"]);
+    assert_eq!(status.summary.as_deref(), Some("1/1"));
+}
+
+#[test]
+fn a_write_that_failed_is_no_current_bundle() {
+    let refused = Written::Failed(Failure::new(Reason::WriteRefused, "(the API server's answer)"));
+    let status = status(&[("a", proven(), Standing::Current)], &refused, None);
+    assert_eq!(
+        said(&status),
+        [
+            "Ready=False WriteRefused",
+            "RoleProven=True RoleAssumed",
+            "StorageProven=Unknown NotChecked",
+            "BundleCurrent=False WriteRefused",
+            "Reconciling=True ProgressingWithRetry"
+        ]
+    );
+}
+
+#[test]
+fn the_transition_time_moves_only_when_a_condition_changes_its_status() {
+    let refused = [("a", failed(Reason::RoleNotAssumable), kept(Reason::NotProven))];
+    let mut first = status(&refused, &Written::NotNeeded, None);
+    for condition in &mut first.conditions {
+        condition.last_transition_time = Time(at(THEN));
+    }
+    let unknown_key = [("a", failed(Reason::UnknownAccessKey), kept(Reason::NotProven))];
+    let second = status(&unknown_key, &Written::NotNeeded, Some(&first));
+    assert!(second.conditions.iter().all(|c| c.last_transition_time == Time(at(THEN))), "only the reason is another");
+    let third = status(&[("a", proven(), Standing::Current)], &Written::NotNeeded, Some(&second));
+    let moved: Vec<&str> = third
+        .conditions
+        .iter()
+        .filter(|c| c.last_transition_time == Time(at("2026-01-02T00:00:00Z")))
+        .map(|c| c.type_.as_str())
+        .collect();
+    assert_eq!(moved, ["Ready", "RoleProven", "BundleCurrent"]);
+}
+
+#[test]
+fn the_same_outcome_gives_the_same_bytes() {
+    let locations =
+        [("a", failed(Reason::RoleNotAssumable), kept(Reason::NotProven)), ("b", proven(), Standing::Current)];
+    let first = status(&locations, &Written::Done { resource_version: "7".into() }, None);
+    let second = status(&locations, &Written::NotNeeded, Some(&first));
+    assert_eq!(first, second);
+    let read_back: QuayStorageStatus = serde_json::from_value(serde_json::to_value(&first).unwrap()).unwrap();
+    assert_eq!(first, read_back);
+}
+
+#[test]
+fn the_last_good_proof_and_the_last_write_stay_when_something_fails_later() {
+    let good = status(&[("a", proven(), Standing::Current)], &Written::Done { resource_version: "7".into() }, None);
+    let bad = status(&[("a", failed(Reason::RoleNotAssumable), Standing::Current)], &Written::NotNeeded, Some(&good));
+    assert_eq!(bad.config_bundle, good.config_bundle);
+    assert_eq!(bad.locations[0].proof, good.locations[0].proof);
+    assert_eq!(bad.locations[0].proven, "False");
+    assert_eq!(said(&bad)[3], "BundleCurrent=True BundleMatches", "the bundle is as the spec has it");
+}
+
+#[test]
+fn a_message_that_is_too_long_for_people_is_cut_between_characters() {
+    let failure = Failure::new(Reason::UnexpectedAnswer, "é".repeat(5000));
+    let status = report(&Outcome::Invalid(failure), None, Some(1), at(NOW));
+    assert!(status.conditions[0].message.len() <= 4100 && status.conditions[0].message.ends_with("é…"));
+}
