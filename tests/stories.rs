@@ -116,6 +116,11 @@ fn told(story: &Path) -> [(&'static str, Option<String>); 3] {
     ]
 }
 
+fn overlays(data: Option<BTreeMap<String, SecretString>>) -> BTreeMap<String, SecretSlice<u8>> {
+    let overlays = data.into_iter().flatten().filter(|(key, _)| key.contains(".config.yaml"));
+    overlays.map(|(key, value)| (key, SecretSlice::from(value.expose_secret().as_bytes().to_vec()))).collect()
+}
+
 fn observe(desired: &Desired, secrets: &BTreeMap<String, Value>, world: &World, now: Timestamp) -> Observation {
     let data = |name: &str| -> Option<BTreeMap<String, SecretString>> {
         let data = secrets.get(name)?.get("stringData").cloned().unwrap_or_default();
@@ -151,6 +156,8 @@ fn observe(desired: &Desired, secrets: &BTreeMap<String, Value>, world: &World, 
             resource_version: "1001".into(),
             immutable: secret.get("immutable").and_then(Value::as_bool).unwrap_or_default(),
             deleting: secret["metadata"].get("deletionTimestamp").is_some(),
+            overlays: overlays(data(&desired.bundle)),
+            other_bytes: 0,
             config: data(&desired.bundle)
                 .and_then(|data| Some(SecretSlice::from(data.get("config.yaml")?.expose_secret().as_bytes().to_vec()))),
         }),

@@ -31,6 +31,16 @@ const STORAGE: &str = "DISTRIBUTED_STORAGE_CONFIG";
 const PREFERENCE: &str = "DISTRIBUTED_STORAGE_PREFERENCE";
 const DEFAULTS: &str = "DISTRIBUTED_STORAGE_DEFAULT_LOCATIONS";
 
+/// Which of the keys that are ours a document sets at its top level, if any; where that cannot be told, which it names.
+pub fn key_of_ours(bytes: &[u8]) -> Option<&'static str> {
+    let names = |key: &str| bytes.windows(key.len()).any(|window| window == key.as_bytes());
+    let document = ConfigYaml::parse(bytes);
+    [STORAGE, PREFERENCE, DEFAULTS].into_iter().find(|key| match &document {
+        Ok(document) => document.root.get(key).is_some(),
+        Err(_) => names(key),
+    })
+}
+
 /// Whether a key may be named to the user: one of Quay's storage keys, or an argument of the driver.
 fn is_our_key(key: &str) -> bool {
     [STORAGE, PREFERENCE, DEFAULTS].contains(&key) || storage::ARGUMENTS.contains(&key)

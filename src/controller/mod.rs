@@ -77,7 +77,7 @@ impl Context {
 
     fn forget(&self, who: &ResourceId) {
         self.memories.lock().unwrap_or_else(PoisonError::into_inner).remove(who);
-        self.proofs.forget(who);
+        self.proofs.keep_only(who, &[]);
         self.secrets.forget(who);
     }
 }

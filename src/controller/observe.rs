@@ -34,6 +34,8 @@ pub(super) async fn observe(
     memory: &mut Memory,
 ) -> Seen {
     read_keys(context, who, desired, memory).await;
+    let names: Vec<&str> = desired.locations.iter().map(|location| location.name.as_str()).collect();
+    context.proofs.keep_only(who, &names);
     let mut locations = Vec::with_capacity(desired.locations.len());
     let mut inputs = Vec::with_capacity(desired.locations.len());
     let mut next_proof = None;

@@ -14,7 +14,11 @@ pub use observation::{Observation, ProofState};
 
 use crate::place::Place;
 use crate::reason::{Failure, Reason};
-use observation::{BundleSecret, ObservedBundle, Reference};
+use observation::{BundleSecret, ObservedBundle, ObservedLocation, Reference};
+use render::Rendered;
+
+/// The most that the values of a Secret may have together, in bytes (Kubernetes' `MaxSecretSize`).
+const LARGEST_SECRET: usize = 1024 * 1024;
 
 /// What is to be done. Printing it is the dry run.
 pub struct Plan {
@@ -91,8 +95,8 @@ impl Plan {
             ObservedBundle::Unchanged(standings) => (standings.clone(), None),
             ObservedBundle::Read(bundle) => match editable(&desired.bundle, bundle) {
                 Err(failure) => (Standings::Unusable(failure), None),
-                Ok((secret, config)) => match render::render(desired, &seen.locations, config) {
-                    Err(refusal) => (Standings::Unusable(uneditable(&desired.bundle, &refusal)), None),
+                Ok((secret, config)) => match rendered(desired, &seen.locations, secret, config) {
+                    Err(failure) => (Standings::Unusable(failure), None),
                     Ok(rendered) => {
                         let write = rendered.config.map(|config| BundleWrite {
                             secret_name: desired.bundle.clone(),
@@ -158,8 +162,32 @@ fn editable<'a>(name: &str, bundle: &'a Reference<BundleSecret>) -> Result<(&'a 
     Ok((secret, config.expose_secret()))
 }
 
-fn uneditable(name: &str, refusal: &crate::bundle::Refusal) -> Failure {
-    Failure::new(Reason::BundleUneditable, format!("Secret {name}, key config.yaml: {refusal} Nothing was changed."))
+/// The bundle's new text, if it can be edited with certainty and stays a Secret that Kubernetes takes.
+fn rendered(
+    desired: &Desired,
+    seen: &[ObservedLocation],
+    secret: &BundleSecret,
+    config: &[u8],
+) -> Result<Rendered, Failure> {
+    use secrecy::ExposeSecret as _;
+    let uneditable = |message: String| Failure::new(Reason::BundleUneditable, message);
+    let name = &desired.bundle;
+    for (key, overlay) in &secret.overlays {
+        if let Some(ours) = crate::bundle::key_of_ours(overlay.expose_secret()) {
+            return Err(uneditable(format!(
+                "Secret {name}, key {key}: it sets {ours} too, and the Quay operator merges it over config.yaml, so that what is written there would not count. Remove {ours} from it. Nothing was changed."
+            )));
+        }
+    }
+    let rendered = render::render(desired, seen, config)
+        .map_err(|refusal| uneditable(format!("Secret {name}, key config.yaml: {refusal}. Nothing was changed.")))?;
+    let size = rendered.config.as_ref().map_or(0, |config| config.expose_secret().len()) + secret.other_bytes;
+    if size > LARGEST_SECRET {
+        return Err(uneditable(format!(
+            "Secret {name} would have {size} bytes, and Kubernetes takes at most {LARGEST_SECRET}. Move what is large, such as extra_ca_cert_* bundles, elsewhere. Nothing was changed."
+        )));
+    }
+    Ok(rendered)
 }
 
 /// That a location would move: both places, and how to consent.

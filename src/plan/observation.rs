@@ -1,5 +1,6 @@
 //! What was seen. An answer is a value: that something is missing, forbidden or unreachable is one too.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -84,6 +85,11 @@ pub struct BundleSecret {
     pub deleting: bool,
     /// The value of `config.yaml`, if it has that key. As a whole it is a secret.
     pub config: Option<SecretSlice<u8>>,
+    /// The values of the other keys whose names contain `.config.yaml`: the Quay operator merges them over
+    /// `config.yaml`.
+    pub overlays: BTreeMap<String, SecretSlice<u8>>,
+    /// The size of all values but that of `config.yaml`, in bytes.
+    pub other_bytes: usize,
 }
 
 /// All that a plan is made from.

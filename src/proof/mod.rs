@@ -49,13 +49,11 @@ pub struct Answer {
     pub ask_again: Option<Duration>,
 }
 
-/// A location of a resource: it is interested in one proof at a time.
-type Seat = (ResourceId, String);
-
 #[derive(Default)]
 struct Rooms {
     records: HashMap<ProofKey, Record>,
-    seats: HashMap<Seat, ProofKey>,
+    /// Which proof each location of a resource is interested in.
+    seats: HashMap<ResourceId, HashMap<String, ProofKey>>,
 }
 
 /// Makes and keeps proofs.
@@ -78,8 +76,8 @@ impl ProofRoom {
         let now = Instant::now();
         let key = self.key(question);
         let mut rooms = self.lock();
-        let seat = (question.who.clone(), question.location.to_owned());
-        if let Some(old) = rooms.seats.insert(seat, key).filter(|old| *old != key) {
+        let seats = rooms.seats.entry(question.who.clone()).or_default();
+        if let Some(old) = seats.insert(question.location.to_owned(), key).filter(|old| *old != key) {
             rooms.vacate(old);
         }
         let record = rooms.records.entry(key).or_default();
@@ -96,14 +94,17 @@ impl ProofRoom {
         }
     }
 
-    /// The resource is gone: what nobody else is interested in is dropped.
-    pub fn forget(&self, who: &ResourceId) {
+    /// Of a resource only these locations are left; what nobody is interested in any more is dropped.
+    pub fn keep_only(&self, who: &ResourceId, locations: &[&str]) {
         let mut rooms = self.lock();
-        let gone: Vec<Seat> = rooms.seats.keys().filter(|(seated, _)| seated == who).cloned().collect();
-        for seat in gone {
-            if let Some(key) = rooms.seats.remove(&seat) {
-                rooms.vacate(key);
-            }
+        let Some(seats) = rooms.seats.get_mut(who) else { return };
+        let vacated: Vec<ProofKey> =
+            seats.extract_if(|location, _| !locations.contains(&location.as_str())).map(|(_, key)| key).collect();
+        if seats.is_empty() {
+            rooms.seats.remove(who);
+        }
+        for key in vacated {
+            rooms.vacate(key);
         }
     }
 
@@ -139,7 +140,7 @@ impl ProofRoom {
 
 impl Rooms {
     fn vacate(&mut self, key: ProofKey) {
-        if !self.seats.values().any(|seated| *seated == key) {
+        if !self.seats.values().flat_map(HashMap::values).any(|seated| *seated == key) {
             self.records.remove(&key);
         }
     }
