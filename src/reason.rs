@@ -41,6 +41,8 @@ macro_rules! reasons {
 reasons! {
     /// Everything asked for is proven and stands in the bundle.
     ProvenAndWritten: None,
+    /// It stands in the bundle, and nobody has proven it.
+    WrittenUnproven: None,
     /// The role was assumed.
     RoleAssumed: None,
     /// The bundle reads as intended.

@@ -116,11 +116,6 @@ fn told(story: &Path) -> [(&'static str, Option<String>); 3] {
     ]
 }
 
-fn overlays(data: Option<BTreeMap<String, SecretString>>) -> BTreeMap<String, SecretSlice<u8>> {
-    let overlays = data.into_iter().flatten().filter(|(key, _)| key.contains(".config.yaml"));
-    overlays.map(|(key, value)| (key, SecretSlice::from(value.expose_secret().as_bytes().to_vec()))).collect()
-}
-
 fn observe(desired: &Desired, secrets: &BTreeMap<String, Value>, world: &World, now: Timestamp) -> Observation {
     let data = |name: &str| -> Option<BTreeMap<String, SecretString>> {
         let data = secrets.get(name)?.get("stringData").cloned().unwrap_or_default();
@@ -155,11 +150,13 @@ fn observe(desired: &Desired, secrets: &BTreeMap<String, Value>, world: &World, 
             uid: "uid".into(),
             resource_version: "1001".into(),
             immutable: secret.get("immutable").and_then(Value::as_bool).unwrap_or_default(),
-            deleting: secret["metadata"].get("deletionTimestamp").is_some(),
-            overlays: overlays(data(&desired.bundle)),
-            other_bytes: 0,
-            config: data(&desired.bundle)
-                .and_then(|data| Some(SecretSlice::from(data.get("config.yaml")?.expose_secret().as_bytes().to_vec()))),
+            ..BundleSecret::of(
+                data(&desired.bundle)
+                    .into_iter()
+                    .flatten()
+                    .map(|(key, value)| (key, SecretSlice::from(value.expose_secret().as_bytes().to_vec())))
+                    .collect(),
+            )
         }),
     };
     let all_pending = locations.iter().all(|location| location.proof == ProofState::Pending);

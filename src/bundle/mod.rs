@@ -3,9 +3,11 @@
 //! config-tool, yaml.v2 in the Quay operator); a document that they would not read alike is refused, never guessed at.
 
 mod arguments;
+mod diff;
 mod layout;
 mod lists;
 mod locations;
+mod mask;
 mod reader;
 mod refusal;
 mod screen;

@@ -2,7 +2,7 @@
 
 use std::io::Write as _;
 
-use super::Problem;
+use super::{Outcome, Problem};
 
 /// Print the CustomResourceDefinitions as YAML.
 #[derive(clap::Args)]
@@ -10,7 +10,8 @@ use super::Problem;
   registry-sts crd | kubectl apply --server-side -f -")]
 pub(super) struct Crd {}
 
-pub(super) fn run() -> Result<(), Problem> {
+pub(super) fn run() -> Result<Outcome, Problem> {
     let yaml = crate::api::crds_as_yaml()?;
-    Ok(std::io::stdout().write_all(yaml.as_bytes())?)
+    std::io::stdout().write_all(yaml.as_bytes())?;
+    Ok(Outcome::Done)
 }

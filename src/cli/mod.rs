@@ -4,6 +4,8 @@
 #![allow(clippy::doc_markdown)]
 
 mod crd;
+mod files;
+mod render;
 mod run;
 
 use std::process::ExitCode;
@@ -25,9 +27,10 @@ struct Arguments {
 enum Verb {
     Run(run::Run),
     Crd(crd::Crd),
+    Render(render::Render),
 }
 
-/// Parses the arguments and does what they say. Exit codes: 0 done, 2 could not, 64 usage.
+/// Parses the arguments and does what they say. Exit codes: 0 done, 1 refused, 2 could not, 64 usage.
 pub async fn main() -> ExitCode {
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
@@ -40,14 +43,29 @@ pub async fn main() -> ExitCode {
     let done = match arguments.verb {
         Verb::Run(run) => run.run().await,
         Verb::Crd(crd::Crd {}) => crd::run(),
+        Verb::Render(render) => render.run(),
     };
     match done {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(Outcome::Done) => ExitCode::SUCCESS,
+        Ok(Outcome::Refused) => ExitCode::from(1),
+        Ok(Outcome::Usage(what)) => {
+            tell(&format!("registry-sts: {what}"));
+            ExitCode::from(64)
+        }
         Err(problem) => {
             tell(&format!("registry-sts: {problem}"));
             ExitCode::from(2)
         }
     }
+}
+
+/// How a verb ended.
+enum Outcome {
+    Done,
+    /// What was asked for is refused; what is wrong has been told.
+    Refused,
+    /// The arguments do not go together.
+    Usage(&'static str),
 }
 
 /// Why a verb could not do its work.

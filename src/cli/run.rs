@@ -7,7 +7,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 
-use super::Problem;
+use super::{Outcome, Problem};
 use crate::aws::Aws;
 use crate::controller::{self, Options};
 use crate::place::EndpointUrl;
@@ -39,7 +39,7 @@ pub(super) struct Run {
 }
 
 impl Run {
-    pub(super) async fn run(self) -> Result<(), Problem> {
+    pub(super) async fn run(self) -> Result<Outcome, Problem> {
         let filter = EnvFilter::try_new(&self.log)?;
         tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false).init();
         let stop = CancellationToken::new();
@@ -51,7 +51,7 @@ impl Run {
         tracing::info!(version = env!("CARGO_PKG_VERSION"), sts = aws.sts_endpoint(), "started");
         controller::run(client, aws, Options { namespace: self.namespace, allowed_endpoints }, stop).await;
         tracing::info!("stopped");
-        Ok(())
+        Ok(Outcome::Done)
     }
 }
 

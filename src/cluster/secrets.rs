@@ -13,16 +13,10 @@ use serde_json::json;
 use super::secret_watches::Version;
 use super::{ApiProblem, answered};
 use crate::plan::BundleWrite;
-use crate::plan::observation::BundleSecret;
+use crate::plan::observation::{BundleSecret, CONFIG};
 
 /// Who writes, to the API server and in `managedFields`.
 pub const FIELD_MANAGER: &str = "registry-sts";
-/// The key of a bundle that holds Quay's configuration.
-const CONFIG: &str = "config.yaml";
-
-/// What the names of the keys have in common that the Quay operator merges over it.
-const OVERLAY: &str = ".config.yaml";
-
 /// A Secret as it was read: its version, and what is needed of it.
 pub struct Read<T> {
     /// Which object, at which version.
@@ -59,18 +53,13 @@ pub async fn read_data(
 pub async fn read_bundle(client: &Client, namespace: &str, name: &str) -> Result<Read<BundleSecret>, ApiProblem> {
     let secret = read(client, namespace, name).await?;
     let version = Version::of(&secret.metadata);
-    let mut data = secret.data.unwrap_or_default();
-    let config = data.remove(CONFIG).map(|value| SecretSlice::from(value.0));
-    let other_bytes = data.values().map(|value| value.0.len()).sum();
-    let overlays = data.into_iter().filter(|(key, _)| key.contains(OVERLAY));
+    let data = secret.data.unwrap_or_default().into_iter().map(|(key, value)| (key, SecretSlice::from(value.0)));
     let content = BundleSecret {
         uid: secret.metadata.uid.unwrap_or_default(),
         resource_version: secret.metadata.resource_version.unwrap_or_default(),
         immutable: secret.immutable == Some(true),
         deleting: secret.metadata.deletion_timestamp.is_some(),
-        config,
-        overlays: overlays.map(|(key, value)| (key, SecretSlice::from(value.0))).collect(),
-        other_bytes,
+        ..BundleSecret::of(data.collect())
     };
     Ok(Read { version, content })
 }

@@ -72,4 +72,5 @@ pub(super) enum ProofInput {
     Proven,
     Stale,
     Failed,
+    Skipped,
 }

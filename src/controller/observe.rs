@@ -61,6 +61,7 @@ pub(super) async fn observe(
             key: reading.version.clone(),
             proof: match proof {
                 ProofState::Pending => ProofInput::Pending,
+                ProofState::Skipped => ProofInput::Skipped,
                 ProofState::Proven(_) => ProofInput::Proven,
                 ProofState::Stale(..) => ProofInput::Stale,
                 ProofState::Failed(_) => ProofInput::Failed,

@@ -62,12 +62,17 @@ impl Wanted {
 }
 
 /// The endpoints that the operator's administrator allows, by origin (`--allow-endpoint`).
-#[derive(Clone, Debug, Default)]
-pub struct AllowedEndpoints(BTreeSet<String>);
+#[derive(Clone, Debug)]
+pub enum AllowedEndpoints {
+    /// All: whoever asks goes to none of them.
+    Any,
+    /// These origins.
+    Only(BTreeSet<String>),
+}
 
 impl FromIterator<EndpointUrl> for AllowedEndpoints {
     fn from_iter<T: IntoIterator<Item = EndpointUrl>>(urls: T) -> Self {
-        Self(urls.into_iter().map(|url| url.origin().to_owned()).collect())
+        Self::Only(urls.into_iter().map(|url| url.origin().to_owned()).collect())
     }
 }
 
@@ -146,8 +151,10 @@ fn parsed<T: FromStr<Err = Malformed>>(field: &str, text: &str) -> Result<T, Fai
 }
 
 fn allowed_endpoint(url: EndpointUrl, allowed: &AllowedEndpoints) -> Result<EndpointUrl, Failure> {
-    if allowed.0.contains(url.origin()) {
-        return Ok(url);
+    match allowed {
+        AllowedEndpoints::Any => return Ok(url),
+        AllowedEndpoints::Only(origins) if origins.contains(url.origin()) => return Ok(url),
+        AllowedEndpoints::Only(_) => {}
     }
     Err(Failure::new(
         Reason::EndpointNotAllowed,

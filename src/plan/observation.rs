@@ -4,10 +4,15 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use secrecy::SecretSlice;
+use secrecy::{ExposeSecret as _, SecretSlice};
 
 use super::key::AccessKey;
 use crate::reason::Failure;
+
+/// The key of a bundle that holds Quay's configuration.
+pub const CONFIG: &str = "config.yaml";
+/// What the names of the keys have in common that the Quay operator merges over it.
+const OVERLAY: &str = ".config.yaml";
 
 /// What a reference to an object leads to.
 #[derive(Clone)]
@@ -50,6 +55,8 @@ pub enum ProofState {
     Stale(Proof, Failure),
     /// Not assumed, or nothing to assume it with.
     Failed(Failure),
+    /// Nobody tried, because whoever asked wants it written without.
+    Skipped,
 }
 
 /// A proof that succeeded.
@@ -90,6 +97,22 @@ pub struct BundleSecret {
     pub overlays: BTreeMap<String, SecretSlice<u8>>,
     /// The size of all values but that of `config.yaml`, in bytes.
     pub other_bytes: usize,
+}
+
+impl BundleSecret {
+    /// A bundle Secret that holds these values.
+    pub fn of(mut data: BTreeMap<String, SecretSlice<u8>>) -> Self {
+        let config = data.remove(CONFIG);
+        Self {
+            uid: String::new(),
+            resource_version: String::new(),
+            immutable: false,
+            deleting: false,
+            config,
+            other_bytes: data.values().map(|value| value.expose_secret().len()).sum(),
+            overlays: data.into_iter().filter(|(key, _)| key.contains(OVERLAY)).collect(),
+        }
+    }
 }
 
 /// All that a plan is made from.

@@ -11,6 +11,7 @@ impl fmt::Display for Plan {
                 ProofState::Pending => "being proven".to_owned(),
                 ProofState::Proven(_) => "proven".to_owned(),
                 ProofState::Stale(_, failure) => format!("proven before, now {}", failure.reason.as_str()),
+                ProofState::Skipped => "not tried".to_owned(),
                 ProofState::Failed(failure) => format!("not proven ({})", failure.reason.as_str()),
             };
             let entry = match &self.standings {

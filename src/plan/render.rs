@@ -31,7 +31,7 @@ pub(super) fn render(desired: &Desired, seen: &[ObservedLocation], config: &[u8]
                 let entry = entry(wanted, key);
                 let standing = standing(&document, wanted, &entry, seen)?;
                 // What is current without a proof stays as it is, and in the lists where it is.
-                if standing == Standing::Current && matches!(seen.proof, ProofState::Proven(_)) {
+                if standing == Standing::Current && matches!(seen.proof, ProofState::Proven(_) | ProofState::Skipped) {
                     entries.push(entry);
                 }
                 standing
@@ -75,7 +75,7 @@ fn claimed(seen: &ObservedLocation) -> Option<Failure> {
 
 fn unproven(proof: &ProofState) -> Option<Failure> {
     let why = match proof {
-        ProofState::Proven(_) => return None,
+        ProofState::Proven(_) | ProofState::Skipped => return None,
         ProofState::Pending => "its role is being proven",
         ProofState::Stale(..) => "its role has to be proven again first",
         ProofState::Failed(_) => "its role is not proven",

@@ -73,7 +73,7 @@ fn failures<'a>(rows: &'a [Row<'a>]) -> impl Iterator<Item = (&'a str, &'a Failu
     rows.iter().flat_map(|row| {
         let proof = match row.proof {
             ProofState::Failed(failure) => Some(failure),
-            ProofState::Pending | ProofState::Proven(_) | ProofState::Stale(..) => None,
+            ProofState::Pending | ProofState::Proven(_) | ProofState::Stale(..) | ProofState::Skipped => None,
         };
         // That an entry is kept for want of a proof is no failure of its own.
         let standing = row.standing.err().filter(|failure| failure.reason != Reason::NotProven);
@@ -101,6 +101,9 @@ fn ready(rows: &[Row<'_>], bundle: &str) -> Says {
             at(row.name, &format!("proven before, but not lately: {}", failure.message)),
         );
     }
+    if let Some(row) = rows.iter().find(|row| *row.proof == ProofState::Skipped) {
+        return (TRUE, Reason::WrittenUnproven, at(row.name, "written as asked, without a proof of its role."));
+    }
     (TRUE, Reason::ProvenAndWritten, format!("Every role is proven and stands in Secret {bundle}."))
 }
 
@@ -112,10 +115,13 @@ fn role_proven(rows: &[Row<'_>]) -> Says {
             ProofState::Pending if says.0 == TRUE => {
                 says = (UNKNOWN, Reason::ProofPending, at(row.name, "waiting for AWS to answer AssumeRole."));
             }
+            ProofState::Skipped if says.0 == TRUE => {
+                says = (UNKNOWN, Reason::WrittenUnproven, at(row.name, "nobody tried to assume its role."));
+            }
             ProofState::Stale(_, failure) if says.1 == Reason::RoleAssumed => {
                 says = (TRUE, Reason::ProofStale, at(row.name, &failure.message));
             }
-            ProofState::Pending | ProofState::Stale(..) | ProofState::Proven(_) => {}
+            ProofState::Pending | ProofState::Stale(..) | ProofState::Skipped | ProofState::Proven(_) => {}
         }
     }
     says

@@ -14,6 +14,7 @@ pub(super) fn of(row: &Row<'_>, before: &[LocationStatus]) -> LocationStatus {
     let proof_status = |proof: &Proof| Some(ProofStatus { time: Time(whole_seconds(proof.at)), of: proof.of.clone() });
     let (proven, reason, message, proof) = match row.proof {
         ProofState::Pending => ("Unknown", Reason::ProofPending, String::new(), last_proof()),
+        ProofState::Skipped => ("Unknown", Reason::WrittenUnproven, String::new(), last_proof()),
         ProofState::Failed(failure) => ("False", failure.reason, failure.message.clone(), last_proof()),
         ProofState::Stale(proof, failure) => ("True", Reason::ProofStale, failure.message.clone(), proof_status(proof)),
         ProofState::Proven(proof) => match row.standing {

@@ -4,6 +4,7 @@ mod block;
 mod entries;
 mod flow;
 mod lists;
+mod mask;
 mod properties;
 mod refusals;
 
