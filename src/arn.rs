@@ -24,14 +24,17 @@ impl Partition {
         }
     }
 
-    /// The partition that a region belongs to, by the region's prefix.
-    pub fn of_region(region: &str) -> Self {
+    /// The partition that a region belongs to, by the region's name; none for one of those that are not listed here
+    /// (isolated regions, the European Sovereign Cloud).
+    pub fn of_region(region: &str) -> Option<Self> {
         if region.starts_with("cn-") {
-            Self::China
+            Some(Self::China)
         } else if region.starts_with("us-gov-") {
-            Self::GovCloud
+            Some(Self::GovCloud)
+        } else if region.contains("-iso") || region.starts_with("eusc-") {
+            None
         } else {
-            Self::Aws
+            Some(Self::Aws)
         }
     }
 }

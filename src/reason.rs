@@ -41,6 +41,8 @@ macro_rules! reasons {
 reasons! {
     /// Everything asked for is proven and stands in the bundle.
     ProvenAndWritten: None,
+    /// As `ProvenAndWritten`, but changes are seen late: the operator may not watch the Secrets.
+    SecretsUnwatched: None,
     /// It stands in the bundle, and nobody has proven it.
     WrittenUnproven: None,
     /// The role was assumed.

@@ -161,5 +161,5 @@ fn observe(desired: &Desired, secrets: &BTreeMap<String, Value>, world: &World, 
     };
     let all_pending = locations.iter().all(|location| location.proof == ProofState::Pending);
     let bundle = if all_pending { ObservedBundle::NotLooked } else { ObservedBundle::Read(bundle) };
-    Observation { locations, bundle, next_proof: None }
+    Observation { locations, bundle, next_proof: None, unwatched: None }
 }

@@ -125,10 +125,11 @@ pub struct Location {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signature_version: Option<SignatureVersion>,
 
-    /// Consent to move a live location: the new place as `<bucket>/<path>`. Without it an entry that stands at another
+    /// Consent to move a live location: the new place as `<bucket>/<path>`, with `endpointUrl` as
+    /// `<scheme>://<host>:<port>/<bucket>/<path>`; the message that asks for consent spells it out. Without it an entry that stands at another
     /// place is left alone, because Quay finds its blobs by the location's name and would lose them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 3, max = 600))]
+    #[schemars(length(min = 3, max = 1200))]
     pub accept_place: Option<String>,
 }
 

@@ -68,8 +68,8 @@ impl Answer {
                 _ => Reason::UnexpectedAnswer,
             },
             Self::Status(429) => Reason::Throttled,
-            Self::Status(500..=599) | Self::NoConnection | Self::TimedOut => Reason::AwsUnreachable,
-            Self::Status(_) => Reason::UnexpectedAnswer,
+            // What gives no code of AWS is not AWS: something stands in between.
+            Self::Status(_) | Self::NoConnection | Self::TimedOut => Reason::AwsUnreachable,
         }
     }
 
@@ -132,7 +132,7 @@ mod tests {
             (refused("SomethingNew"), Reason::UnexpectedAnswer),
             (Answer::Status(503), Reason::AwsUnreachable),
             (Answer::Status(429), Reason::Throttled),
-            (Answer::Status(301), Reason::UnexpectedAnswer),
+            (Answer::Status(407), Reason::AwsUnreachable),
             (Answer::TimedOut, Reason::AwsUnreachable),
             (Answer::NoConnection, Reason::AwsUnreachable),
         ] {

@@ -10,6 +10,7 @@ use aws_sdk_sts::config::{BehaviorVersion, Credentials, FrameworkMetadata, Regio
 use aws_smithy_http_client::tls::{self, rustls_provider::CryptoMode};
 use secrecy::ExposeSecret as _;
 
+use crate::place::EndpointUrl;
 use crate::plan::key::AccessKey;
 
 /// How long one call may take.
@@ -25,16 +26,35 @@ pub struct Aws {
     sts_url: String,
 }
 
+/// An environment variable that names an endpoint does not hold one.
+#[derive(Debug, thiserror::Error)]
+#[error("{variable} is no endpoint: expected http://host[:port] or https://host[:port], without user, path or query")]
+pub struct InvalidEndpoint {
+    variable: &'static str,
+}
+
 impl Aws {
     /// Reads the endpoints from the SDK's own variables: `AWS_ENDPOINT_URL_STS`, else `AWS_ENDPOINT_URL`, unless
     /// `AWS_IGNORE_CONFIGURED_ENDPOINT_URLS` is true. Without them the endpoint is AWS's global one.
-    pub fn from_variables(variable: impl Fn(&str) -> Option<String>) -> Self {
+    ///
+    /// # Errors
+    /// A variable is no URL of scheme, host and port. Its value is not told: it may hold a password.
+    pub fn from_variables(variable: impl Fn(&str) -> Option<String>) -> Result<Self, InvalidEndpoint> {
         let set = |name: &str| variable(name).filter(|value| !value.is_empty());
         let ignored = set("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS").is_some_and(|v| v.eq_ignore_ascii_case("true"));
-        let configured = set("AWS_ENDPOINT_URL_STS").or_else(|| set("AWS_ENDPOINT_URL")).filter(|_| !ignored);
+        let configured = ["AWS_ENDPOINT_URL_STS", "AWS_ENDPOINT_URL"]
+            .into_iter()
+            .filter(|_| !ignored)
+            .find_map(|name| set(name).map(|value| (name, value)));
+        let sts_url = match configured {
+            None => GLOBAL_STS.into(),
+            Some((variable, value)) => {
+                value.parse::<EndpointUrl>().map_err(|_| InvalidEndpoint { variable })?.as_str().to_owned()
+            }
+        };
         let http =
             aws_smithy_http_client::Builder::new().tls_provider(tls::Provider::Rustls(CryptoMode::Ring)).build_https();
-        Self { http, sts_url: configured.unwrap_or_else(|| GLOBAL_STS.into()) }
+        Ok(Self { http, sts_url })
     }
 
     /// The host of the STS endpoint, for messages and proof keys.

@@ -15,6 +15,9 @@ use crate::place::EndpointUrl;
 /// After SIGTERM, what is under way has this long to end.
 const GRACE: Duration = Duration::from_secs(4);
 
+/// Where the Kubernetes client logs whole bodies that it cannot decode, a Secret's among them.
+const NO_BODIES: &str = "kube_client::client=error";
+
 /// Run the controller.
 ///
 /// The Kubernetes API server is found as kubectl finds it: the in-cluster ServiceAccount, or KUBECONFIG. AWS endpoints
@@ -40,13 +43,13 @@ pub(super) struct Run {
 
 impl Run {
     pub(super) async fn run(self) -> Result<Outcome, Problem> {
-        let filter = EnvFilter::try_new(&self.log)?;
+        let filter = EnvFilter::try_new(&self.log)?.add_directive(NO_BODIES.parse()?);
         tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false).init();
         let stop = CancellationToken::new();
         end_on_signal(stop.clone())?;
 
         let client = kube::Client::try_default().await?;
-        let aws = Aws::from_variables(|name| std::env::var(name).ok());
+        let aws = Aws::from_variables(|name| std::env::var(name).ok())?;
         let allowed_endpoints = self.allow_endpoint.into_iter().collect();
         tracing::info!(version = env!("CARGO_PKG_VERSION"), sts = aws.sts_endpoint(), "started");
         controller::run(client, aws, Options { namespace: self.namespace, allowed_endpoints }, stop).await;

@@ -2,35 +2,43 @@
 
 use k8s_openapi::api::authentication::v1::SelfSubjectReview;
 use kube::api::{Api, PostParams};
+use tokio::sync::OnceCell;
 
-/// Who the operator is to the API server, as `kubectl create rolebinding` wants it.
-#[derive(Clone, Debug)]
+/// Who the operator is where nobody tells: what deploy/ makes it.
+const UNKNOWN_SUBJECT: &str = "--serviceaccount=registry-sts:registry-sts";
+
+/// Who the operator is to the API server, as `kubectl create rolebinding` wants it. It is asked when it is first needed.
 pub struct Grants {
-    subject: String,
+    client: kube::Client,
+    subject: OnceCell<String>,
 }
 
 impl Grants {
-    /// Asks the API server who we are.
-    pub async fn of_this_process(client: &kube::Client) -> Self {
-        let reviews: Api<SelfSubjectReview> = Api::all(client.clone());
-        let review = super::answered(reviews.create(&PostParams::default(), &SelfSubjectReview::default())).await;
-        let user = review.ok().and_then(|review| review.status?.user_info?.username).unwrap_or_default();
-        Self { subject: subject_of(&user) }
+    /// Nobody is asked yet.
+    pub fn new(client: kube::Client) -> Self {
+        Self { client, subject: OnceCell::new() }
     }
 
     /// The command that lets the operator read and change Secrets of a namespace.
-    pub fn bundle(&self, namespace: &str) -> String {
+    pub async fn bundle(&self, namespace: &str) -> String {
+        let subject = self.subject.get_or_try_init(|| self.ask()).await;
+        let subject = subject.map_or(UNKNOWN_SUBJECT, String::as_str);
         format!(
-            "kubectl -n {namespace} create rolebinding registry-sts-bundle --clusterrole=registry-sts-bundle {}",
-            self.subject
+            "kubectl -n {namespace} create rolebinding registry-sts-bundle --clusterrole=registry-sts-bundle {subject}"
         )
+    }
+
+    async fn ask(&self) -> Result<String, super::ApiProblem> {
+        let reviews: Api<SelfSubjectReview> = Api::all(self.client.clone());
+        let review = super::answered(reviews.create(&PostParams::default(), &SelfSubjectReview::default())).await?;
+        let user = review.status.and_then(|status| status.user_info?.username);
+        Ok(user.map_or_else(|| UNKNOWN_SUBJECT.to_owned(), |user| subject_of(&user)))
     }
 }
 
 fn subject_of(user: &str) -> String {
     match user.strip_prefix("system:serviceaccount:") {
         Some(account) => format!("--serviceaccount={account}"),
-        None if user.is_empty() => "--serviceaccount=registry-sts:registry-sts".into(),
         None => format!("--user={user}"),
     }
 }

@@ -67,8 +67,10 @@ pub enum Health {
     Starting,
     /// Every change is seen.
     Synced,
-    /// Changes are not seen, for want of permission or of an answer.
+    /// Changes are not seen, for want of an answer.
     Failing,
+    /// Changes are not seen, for want of permission.
+    Forbidden,
 }
 
 struct Referenced {
@@ -152,11 +154,28 @@ impl SecretWatches {
         namespace.secrets.get(secret)?.version.clone()
     }
 
-    /// A Secret was read or written and is at this version, or it has to be read again.
-    pub fn saw(&self, namespace: &str, secret: &str, version: Option<Version>) {
+    /// What is known of a Secret's version before a request for it is made, for [`SecretWatches::saw`].
+    pub fn before_request(&self, namespace: &str, secret: &str) -> Option<Version> {
+        self.lock().get(namespace)?.secrets.get(secret)?.version.clone()
+    }
+
+    /// A request for a Secret was answered with this version. What the watch told while it was under way counts, unless
+    /// it lags behind the answer: the pass that it brings looks again.
+    pub fn saw(&self, namespace: &str, secret: &str, before: Option<&Version>, version: &Version) {
+        let mut namespaces = self.lock();
+        let Some(referenced) = namespaces.get_mut(namespace).and_then(|ns| ns.secrets.get_mut(secret)) else { return };
+        referenced.told_since_init = true;
+        let told = referenced.version.as_ref();
+        if told == before || told.is_some_and(|told| told.is_older_than(version)) {
+            referenced.version = Some(version.clone());
+        }
+    }
+
+    /// Where a Secret is now is not known: it has to be read.
+    pub fn lost(&self, namespace: &str, secret: &str) {
         let mut namespaces = self.lock();
         if let Some(referenced) = namespaces.get_mut(namespace).and_then(|ns| ns.secrets.get_mut(secret)) {
-            referenced.version = version;
+            referenced.version = None;
             referenced.told_since_init = true;
         }
     }
@@ -201,12 +220,17 @@ impl Namespace {
                 }
                 HashSet::new()
             }
-            Ok(Event::InitApply(secret) | Event::Apply(secret)) => {
-                let version = Version::of(&secret.metadata);
-                self.told(secret.metadata.name.as_deref().unwrap_or_default(), version)
+            Ok(Event::InitApply(secret)) => self.told(&secret.metadata, Version::of(&secret.metadata)),
+            // A watch that was refused and is granted again goes on without a list.
+            Ok(Event::Apply(secret)) => {
+                let mut concerned = self.becomes(Health::Synced);
+                concerned.extend(self.told(&secret.metadata, Version::of(&secret.metadata)));
+                concerned
             }
             Ok(Event::Delete(secret)) => {
-                self.told(secret.metadata.name.as_deref().unwrap_or_default(), Version::Absent)
+                let mut concerned = self.becomes(Health::Synced);
+                concerned.extend(self.told(&secret.metadata, Version::Absent));
+                concerned
             }
             Ok(Event::InitDone) => {
                 let mut concerned = self.becomes(Health::Synced);
@@ -227,17 +251,18 @@ impl Namespace {
                     _ => false,
                 };
                 // An interrupted watch catches up when it can: what it then tells is compared with what is known.
-                if forbidden || self.health == Health::Starting {
-                    self.becomes(Health::Failing)
-                } else {
-                    HashSet::new()
+                match self.health {
+                    _ if forbidden => self.becomes(Health::Forbidden),
+                    Health::Starting => self.becomes(Health::Failing),
+                    Health::Synced | Health::Failing | Health::Forbidden => HashSet::new(),
                 }
             }
         }
     }
 
-    fn told(&mut self, secret: &str, version: Version) -> HashSet<String> {
-        let Some(referenced) = self.secrets.get_mut(secret) else { return HashSet::new() };
+    fn told(&mut self, secret: &ObjectMeta, version: Version) -> HashSet<String> {
+        let name = secret.name.as_deref().unwrap_or_default();
+        let Some(referenced) = self.secrets.get_mut(name) else { return HashSet::new() };
         referenced.told_since_init = true;
         match &referenced.version {
             Some(known) if *known == version || version.is_older_than(known) => HashSet::new(),

@@ -6,8 +6,8 @@ use std::time::Instant;
 
 use crate::api::QuayStorage;
 use crate::cluster::secret_watches::Version;
-use crate::plan::Standings;
 use crate::plan::key::AccessKey;
+use crate::plan::{ProofState, Standings};
 use crate::reason::Failure;
 
 /// One resource's memory.
@@ -20,11 +20,10 @@ pub(super) struct Memory {
     pub(super) keys: BTreeMap<String, KeyReading>,
     /// The last plan's inputs, and how the bundle stands since.
     pub(super) settled: Option<(Inputs, Standings)>,
-    /// The bundle's version after a write that is not in status yet.
-    pub(super) unreported: Option<String>,
-    /// The resource as our last status write left it, and the version on which it was based: the watch may not have
-    /// told us of our own write yet.
-    pub(super) reported: Option<(Option<String>, Arc<QuayStorage>)>,
+    /// A write that is not in status yet: the Secret's name, and its version since.
+    pub(super) unreported: Option<(String, String)>,
+    /// The resource as our last status write left it: the watch may not have told us of it yet.
+    pub(super) reported: Option<Arc<QuayStorage>>,
 }
 
 impl Default for Memory {
@@ -37,6 +36,17 @@ impl Default for Memory {
             unreported: None,
             reported: None,
         }
+    }
+}
+
+impl Memory {
+    /// The newer of what the watch told and of what our last status write was answered with.
+    pub(super) fn newest(&self, told: &QuayStorage) -> Arc<QuayStorage> {
+        let version = |resource: &QuayStorage| resource.metadata.resource_version.as_ref()?.parse::<u128>().ok();
+        let newer = self.reported.as_ref().filter(|reported| {
+            reported.metadata.uid == told.metadata.uid && version(reported).is_some_and(|v| Some(v) >= version(told))
+        });
+        newer.map_or_else(|| Arc::new(told.clone()), Arc::clone)
     }
 }
 
@@ -73,4 +83,16 @@ pub(super) enum ProofInput {
     Stale,
     Failed,
     Skipped,
+}
+
+impl ProofInput {
+    pub(super) fn of(proof: &ProofState) -> Self {
+        match proof {
+            ProofState::Pending => Self::Pending,
+            ProofState::Proven(_) => Self::Proven,
+            ProofState::Stale(..) => Self::Stale,
+            ProofState::Failed(_) => Self::Failed,
+            ProofState::Skipped => Self::Skipped,
+        }
+    }
 }

@@ -90,7 +90,7 @@ pub async fn run(client: Client, aws: Aws, options: Options, stop: CancellationT
         proofs: ProofRoom::new(aws, trigger.clone()),
         secrets: SecretWatches::new(client.clone(), trigger),
         terminating: TerminatingNamespaces::default(),
-        grants: Grants::of_this_process(&client).await,
+        grants: Grants::new(client.clone()),
         events: Recorder::new(client.clone(), Reporter { controller: "registry-sts".into(), instance: None }),
         resources: resources.clone(),
         allowed_endpoints: options.allowed_endpoints,
@@ -100,7 +100,10 @@ pub async fn run(client: Client, aws: Aws, options: Options, stop: CancellationT
     let looked = CancellationToken::new();
     let namespaces = tokio::spawn(context.terminating.clone().follow(client.clone(), looked.clone()));
     // Which namespaces are being deleted is to be known before the first write, if it can be known.
-    let _ = tokio::time::timeout(REQUEST_TIMEOUT, looked.cancelled()).await;
+    tokio::select! {
+        _ = tokio::time::timeout(REQUEST_TIMEOUT, looked.cancelled()) => {}
+        () = stop.cancelled() => {}
+    }
 
     let api: Api<Stored> = match &options.namespace {
         Some(namespace) => Api::namespaced(client, namespace),

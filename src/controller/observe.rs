@@ -1,12 +1,13 @@
 //! Observing: it never fails, and it asks only for what may have changed.
 
+use std::sync::Arc;
+
 use k8s_openapi::jiff::Timestamp;
-use kube::ResourceExt as _;
-use kube::runtime::reflector::ObjectRef;
+use kube::{Resource as _, ResourceExt as _};
 use sha2::{Digest as _, Sha256};
 
-use super::Context;
 use super::memory::{Inputs, KeyReading, LocationInput, Memory, ProofInput};
+use super::{Context, Stored};
 use crate::api::QuayStorage;
 use crate::cluster::secret_watches::Version;
 use crate::cluster::{ApiProblem, secrets};
@@ -23,62 +24,82 @@ use crate::resource::ResourceId;
 pub(super) struct Seen {
     pub(super) observation: Observation,
     pub(super) inputs: Option<Inputs>,
+    /// Something of it may change without a watch that tells.
+    pub(super) unwatched: bool,
 }
 
-/// Looks at everything that the desired state refers to.
+/// Looks at everything that the desired state refers to. While an answer of AWS is `awaited` that may come at any
+/// moment, the bundle is not looked at: several locations are then written at once.
 pub(super) async fn observe(
     context: &Context,
     who: &ResourceId,
     resource: &QuayStorage,
     desired: &Desired,
     memory: &mut Memory,
+    awaited: bool,
 ) -> Seen {
     read_keys(context, who, desired, memory).await;
-    let names: Vec<&str> = desired.locations.iter().map(|location| location.name.as_str()).collect();
-    context.proofs.keep_only(who, &names);
     let mut locations = Vec::with_capacity(desired.locations.len());
     let mut inputs = Vec::with_capacity(desired.locations.len());
     let mut next_proof = None;
+    let mut unwatched = false;
+    let sharing = sharing(context, who, desired);
     for location in &desired.locations {
         let reading = reading(location, memory);
         let (proof, again) = match (&location.wanted, &reading.key) {
             (Ok(wanted), Ok(key)) => {
+                let of = proof_of(wanted, reading.version.as_ref());
+                let earlier = earlier_proof(resource, &location.name, &of);
                 let answer = context.proofs.ask(&Question {
                     who,
                     location: &location.name,
                     key,
                     role: &wanted.role,
-                    of: proof_of(wanted, reading.version.as_ref()),
+                    of,
                     max_age: desired.interval,
+                    earlier,
                 });
                 (answer.state, answer.ask_again)
             }
             (Err(failure), _) | (_, Err(failure)) => (ProofState::Failed(failure.clone()), None),
         };
+        unwatched |= location.wanted.is_ok() && reading.version.is_none();
         next_proof = [next_proof, again].into_iter().flatten().min();
-        let claimed_by = claimed_by(context, who, resource, desired, &location.name);
+        let claimed_by = claimed_by(resource, &sharing, desired, &location.name);
         inputs.push(LocationInput {
             key: reading.version.clone(),
-            proof: match proof {
-                ProofState::Pending => ProofInput::Pending,
-                ProofState::Skipped => ProofInput::Skipped,
-                ProofState::Proven(_) => ProofInput::Proven,
-                ProofState::Stale(..) => ProofInput::Stale,
-                ProofState::Failed(_) => ProofInput::Failed,
-            },
+            proof: ProofInput::of(&proof),
             claimed_by: claimed_by.clone(),
         });
         locations.push(ObservedLocation { key: reading.key, proof, claimed_by });
     }
+    let names: Vec<&str> = desired.locations.iter().map(|location| location.name.as_str()).collect();
+    context.proofs.keep_only(who, &names);
+
     let generation = resource.metadata.generation;
-    let (bundle, version) = if locations.iter().all(|location| location.proof == ProofState::Pending) {
+    let is_pending = |location: &ObservedLocation| location.proof == ProofState::Pending;
+    let wait = locations.iter().all(is_pending) || (awaited && locations.iter().any(is_pending));
+    let (bundle, version) = if wait {
         (ObservedBundle::NotLooked, None)
     } else {
-        observe_bundle(context, who, desired, memory, |bundle| Inputs { generation, bundle, locations: inputs.clone() })
-            .await
+        let looked = observe_bundle(context, who, desired, memory, |bundle| Inputs {
+            generation,
+            bundle,
+            locations: inputs.clone(),
+        })
+        .await;
+        unwatched |= looked.1.is_none();
+        looked
     };
     let inputs = version.map(|bundle| Inputs { generation, bundle, locations: inputs });
-    Seen { observation: Observation { locations, bundle, next_proof }, inputs }
+    Seen { observation: Observation { locations, bundle, next_proof, unwatched: None }, inputs, unwatched }
+}
+
+/// When status says that the very same was proven, by an earlier process perhaps.
+fn earlier_proof(resource: &QuayStorage, location: &str, of: &str) -> Option<Timestamp> {
+    let status = resource.status.as_ref()?;
+    let proof = status.locations.iter().find(|l| l.name == location)?.proof.as_ref()?;
+    (proof.of == of).then_some(proof.time.0)
 }
 
 /// Reads the key Secrets that may have changed; each once, however many locations share it.
@@ -90,10 +111,18 @@ async fn read_keys(context: &Context, who: &ResourceId, desired: &Desired, memor
         let known = context.secrets.version(&who.namespace, name);
         let unchanged = known.is_some() && memory.keys.get(name).is_some_and(|reading| reading.version == known);
         if !unchanged {
+            let before = context.secrets.before_request(&who.namespace, name);
             let reading = read_key(context, who, name).await;
-            context.secrets.saw(&who.namespace, name, reading.version.clone());
+            note(context, who, name, before.as_ref(), reading.version.as_ref());
             memory.keys.insert(name.clone(), reading);
         }
+    }
+}
+
+fn note(context: &Context, who: &ResourceId, secret: &str, before: Option<&Version>, read: Option<&Version>) {
+    match read {
+        Some(version) => context.secrets.saw(&who.namespace, secret, before, version),
+        None => context.secrets.lost(&who.namespace, secret),
     }
 }
 
@@ -115,7 +144,7 @@ async fn read_key(context: &Context, who: &ResourceId, name: &str) -> KeyReading
                 Reason::KeySecretForbidden,
                 format!(
                     "The operator may not read Secret {name} (auth.accessKey.secretRef). Grant it: {}",
-                    context.grants.bundle(&who.namespace)
+                    context.grants.bundle(&who.namespace).await
                 ),
             )),
         },
@@ -149,8 +178,9 @@ async fn observe_bundle(
     {
         return (ObservedBundle::Unchanged(standings.clone()), known);
     }
+    let before = context.secrets.before_request(&who.namespace, &desired.bundle);
     let (bundle, version) = read_bundle(context, who, &desired.bundle).await;
-    context.secrets.saw(&who.namespace, &desired.bundle, version.clone());
+    note(context, who, &desired.bundle, before.as_ref(), version.as_ref());
     (ObservedBundle::Read(bundle), version)
 }
 
@@ -158,33 +188,31 @@ async fn read_bundle(context: &Context, who: &ResourceId, name: &str) -> (Refere
     match secrets::read_bundle(&context.client, &who.namespace, name).await {
         Ok(read) => (Reference::Found(read.content), Some(read.version)),
         Err(ApiProblem::NotFound) => (Reference::Missing, Some(Version::Absent)),
-        Err(ApiProblem::Forbidden) => (Reference::Forbidden { grant: context.grants.bundle(&who.namespace) }, None),
+        Err(ApiProblem::Forbidden) => {
+            (Reference::Forbidden { grant: context.grants.bundle(&who.namespace).await }, None)
+        }
         Err(problem) => (Reference::Unreadable { why: problem.to_string() }, None),
     }
 }
 
+/// The other resources that name the same bundle.
+fn sharing(context: &Context, who: &ResourceId, desired: &Desired) -> Vec<Arc<Stored>> {
+    context.resources.state_filter(|other| {
+        let meta = other.meta();
+        let spec = other.0.as_ref().ok().map(|other| &other.spec);
+        meta.namespace.as_deref() == Some(&who.namespace)
+            && meta.name.as_deref() != Some(&who.name)
+            && meta.deletion_timestamp.is_none()
+            && spec.is_some_and(|spec| spec.config_bundle_secret == desired.bundle)
+    })
+}
+
 /// The resource that writes a location of the same bundle, if that is another one.
-fn claimed_by(
-    context: &Context,
-    who: &ResourceId,
-    resource: &QuayStorage,
-    desired: &Desired,
-    location: &str,
-) -> Option<String> {
-    let sharing = context.secrets.referrers(&who.namespace, &desired.bundle);
-    let others: Vec<_> = sharing
-        .iter()
-        .filter(|name| **name != who.name)
-        .filter_map(|name| context.resources.get(&ObjectRef::new(name).within(&who.namespace)))
-        .collect();
-    let others = others.iter().filter_map(|other| other.0.as_ref().ok());
-    let claimants = others.chain([resource]).filter_map(|claimant| {
-        let claims = claimant.spec.config_bundle_secret == desired.bundle
-            && claimant.spec.locations.iter().any(|l| l.name == location)
-            && claimant.metadata.deletion_timestamp.is_none();
-        claims.then(|| claim_of(claimant, &desired.bundle, location))
-    });
-    claim::owner(claimants).filter(|owner| *owner != who.name).map(str::to_owned)
+fn claimed_by(resource: &QuayStorage, sharing: &[Arc<Stored>], desired: &Desired, location: &str) -> Option<String> {
+    let others = sharing.iter().filter_map(|other| other.0.as_ref().ok());
+    let claimants = others.filter(|other| other.spec.locations.iter().any(|l| l.name == location)).chain([resource]);
+    let owner = claim::owner(claimants.map(|claimant| claim_of(claimant, &desired.bundle, location)));
+    owner.filter(|owner| Some(*owner) != resource.metadata.name.as_deref()).map(str::to_owned)
 }
 
 fn claim_of<'a>(resource: &'a QuayStorage, bundle: &str, location: &str) -> Claimant<'a> {

@@ -6,14 +6,15 @@ use std::time::{Duration, Instant};
 use k8s_openapi::jiff::Timestamp;
 use kube::api::Resource as _;
 use kube::runtime::controller::Action;
+use kube::runtime::reflector::ObjectRef;
 
-use super::memory::Memory;
+use super::memory::{Inputs, Memory};
 use super::observe::{Seen, observe};
 use super::{Context, Stored, id, report};
 use crate::api::QuayStorage;
-use crate::cluster::secret_watches::Health;
+use crate::cluster::secret_watches::{Health, Version};
 use crate::cluster::{ApiProblem, secrets};
-use crate::plan::{Desired, Plan};
+use crate::plan::{Desired, Plan, Standings};
 use crate::reason::{Failure, Reason};
 use crate::resource::ResourceId;
 use crate::status::{self, Outcome, Written};
@@ -31,9 +32,14 @@ const UNWATCHED_RETRY: Duration = Duration::from_secs(15);
 /// Only that the outcome could not be reported.
 pub(super) async fn pass(stored: Arc<Stored>, context: Arc<Context>) -> Result<Action, ApiProblem> {
     let who = id(&stored);
-    // Nothing is written into a namespace that is being deleted, nor for a resource that is.
-    if context.terminating.contains(&who.namespace) || stored.meta().deletion_timestamp.is_some() {
+    if stored.meta().deletion_timestamp.is_some() {
+        // Nothing is written for it any more, and what it claimed is free.
+        context.forget(&who);
         return Ok(Action::await_change());
+    }
+    if context.terminating.contains(&who.namespace) {
+        // Nothing is written there. A namespace of that name may come again, and no event of the resource tells.
+        return Ok(Action::requeue(UNWATCHED_RETRY));
     }
     let resource = match &stored.0 {
         Ok(resource) => resource,
@@ -43,15 +49,17 @@ pub(super) async fn pass(stored: Arc<Stored>, context: Arc<Context>) -> Result<A
     if memory.uid != resource.metadata.uid {
         memory = Memory { uid: resource.metadata.uid.clone(), ..Memory::default() };
     }
+    let resource = memory.newest(resource);
     let is_new = memory.met.0 != resource.metadata.generation;
     if is_new {
         memory.met = (resource.metadata.generation, Instant::now());
     }
-    // Our own status write may not have come back by the watch yet.
-    let newer = memory.reported.as_ref().filter(|(based_on, _)| *based_on == resource.metadata.resource_version);
-    let resource = newer.map_or_else(|| Arc::new(resource.clone()), |(_, newer)| Arc::clone(newer));
     let passed = pass_over(&context, &who, &resource, is_new, &mut memory).await;
     context.remember(&who, memory);
+    if context.resources.get(&ObjectRef::new(&who.name).within(&who.namespace)).is_none() {
+        // It went meanwhile, and what this pass noted is nobody's.
+        context.forget(&who);
+    }
     passed
 }
 
@@ -62,12 +70,12 @@ async fn pass_over(
     is_new: bool,
     memory: &mut Memory,
 ) -> Result<Action, ApiProblem> {
+    let generation = resource.metadata.generation;
+    let before = resource.status.as_ref();
     let desired = match Desired::parse(&resource.spec, &context.allowed_endpoints) {
         Ok(desired) => desired,
         Err(invalid) => {
-            let generation = resource.metadata.generation;
-            let status =
-                status::report(&Outcome::Invalid(invalid), resource.status.as_ref(), generation, Timestamp::now());
+            let status = status::report(&Outcome::Invalid(invalid), before, generation, Timestamp::now());
             report::status(context, who, resource, memory, status).await?;
             return Ok(Action::await_change());
         }
@@ -81,112 +89,109 @@ async fn pass_over(
         // The watch tells when it is complete; the limit is for a watch that never says anything.
         return Ok(Action::requeue(UNWATCHED_RETRY));
     }
+    let announcement = ANNOUNCED_AFTER.checked_sub(memory.met.1.elapsed());
     let mut looks = 1;
     let (seen, plan, written) = loop {
-        let seen = observe(context, who, resource, &desired, memory).await;
+        let mut seen = observe(context, who, resource, &desired, memory, announcement.is_some()).await;
+        if health == Health::Forbidden {
+            seen.observation.unwatched = Some(context.grants.bundle(&who.namespace).await);
+        }
         let plan = Plan::make(&desired, &seen.observation);
-        let (written, raced) = act(context, who, &plan).await;
-        if !raced || looks == LOOKS {
-            break (seen, plan, written);
+        let acted = act(context, who, &plan).await;
+        if !matches!(acted, Acted::Raced(_)) || looks == LOOKS {
+            break (seen, plan, acted);
         }
         looks += 1;
     };
-    settle(context, who, &desired, memory, &seen, &plan, &written);
-    if let (Some(write), Written::Done { resource_version }) = (&plan.write, &written) {
-        memory.unreported = Some(resource_version.clone());
+    memory.settled = settled(&seen, &plan, &written);
+    if let (Some(write), Acted::Wrote(version)) = (&plan.write, &written) {
+        memory.unreported = Some((write.secret_name.clone(), version.resource_version().to_owned()));
         report::written(context, resource, write).await;
     }
-    let written = match (written, &memory.unreported) {
-        (Written::NotNeeded, Some(version)) => Written::Done { resource_version: version.clone() },
-        (written, _) => written,
-    };
+    let written = written.into_status(memory.unreported.as_ref().filter(|(secret, _)| *secret == desired.bundle));
 
     let outcome = Outcome::Planned { bundle: &desired.bundle, plan: &plan, written: &written };
-    let generation = resource.metadata.generation;
-    let status = status::report(&outcome, resource.status.as_ref(), generation, Timestamp::now());
+    let status = status::report(&outcome, before, generation, Timestamp::now());
     let is_pending = status::is_pending(&status);
-    if is_pending {
-        let waited = memory.met.1.elapsed();
-        if resource.status.as_ref().and_then(|before| before.observed_generation) == generation {
-            // What was known stays, until something else is.
-            return Ok(Action::await_change());
-        }
-        if waited < ANNOUNCED_AFTER {
-            return Ok(Action::requeue(ANNOUNCED_AFTER.saturating_sub(waited)));
-        }
+    if is_pending && before.and_then(|before| before.observed_generation) == generation {
+        // What was known stays, until something else is.
+        return Ok(Action::await_change());
     }
+    if let (true, Some(wait)) = (is_pending, announcement) {
+        return Ok(Action::requeue(wait));
+    }
+    report::orphans(context, resource, &desired).await;
     report::status(context, who, resource, memory, status).await?;
     memory.unreported = None;
-    let no_watch_tells = matches!(written, Written::Failed(_)) || (seen.inputs.is_none() && !is_pending);
-    let again = [seen.observation.next_proof, no_watch_tells.then_some(UNWATCHED_RETRY)].into_iter().flatten().min();
+    let look_again = matches!(written, Written::Failed(_))
+        || (seen.unwatched && !is_pending)
+        || matches!(health, Health::Failing | Health::Forbidden);
+    let again = [seen.observation.next_proof, look_again.then_some(UNWATCHED_RETRY)].into_iter().flatten().min();
     Ok(again.map_or_else(Action::await_change, Action::requeue))
 }
 
-/// Carries the plan out. Says what came of its write, and whether somebody else was faster.
-async fn act(context: &Context, who: &ResourceId, plan: &Plan) -> (Written, bool) {
-    let Some(write) = &plan.write else { return (Written::NotNeeded, false) };
-    let secret = &write.secret_name;
-    let failed = |reason, message: String| Written::Failed(Failure::new(reason, message));
-    match secrets::write_config(&context.client, &who.namespace, write).await {
-        Ok(version) => {
-            let resource_version = version.resource_version().to_owned();
-            context.secrets.saw(&who.namespace, secret, Some(version));
-            (Written::Done { resource_version }, false)
-        }
-        Err(problem) => {
-            // Whatever happened, what is there now is not known.
-            context.secrets.saw(&who.namespace, secret, None);
-            match problem {
-                ApiProblem::Conflict | ApiProblem::NotFound => (
-                    failed(
-                        Reason::Raced,
-                        format!(
-                            "Secret {secret} was changed by somebody else at the same time, {LOOKS} times in a row. Nothing was written; it is tried again."
-                        ),
-                    ),
-                    true,
-                ),
-                ApiProblem::Forbidden => (
-                    failed(
-                        Reason::BundleForbidden,
-                        format!(
-                            "The operator may not change Secret {secret} (spec.configBundleSecret). Grant it: {} If it is granted, an admission policy refuses the change.",
-                            context.grants.bundle(&who.namespace)
-                        ),
-                    ),
-                    false,
-                ),
-                ApiProblem::Refused { .. } | ApiProblem::Unreachable => (
-                    failed(
-                        Reason::WriteRefused,
-                        format!("Secret {secret} could not be changed: {problem}. It is tried again."),
-                    ),
-                    false,
-                ),
-            }
+/// What came of a plan's write.
+enum Acted {
+    NotNeeded,
+    Wrote(Version),
+    /// Somebody else was faster.
+    Raced(Failure),
+    Failed(Failure),
+}
+
+impl Acted {
+    /// As status is told of it; a write of before that status has not been told of yet counts, too.
+    fn into_status(self, unreported: Option<&(String, String)>) -> Written {
+        match (self, unreported) {
+            (Self::Raced(failure) | Self::Failed(failure), _) => Written::Failed(failure),
+            (Self::Wrote(version), _) => Written::Done { resource_version: version.resource_version().to_owned() },
+            (Self::NotNeeded, Some((_, version))) => Written::Done { resource_version: version.clone() },
+            (Self::NotNeeded, None) => Written::NotNeeded,
         }
     }
 }
 
-/// Remembers how the bundle stands now, if that is known.
-fn settle(
-    context: &Context,
-    who: &ResourceId,
-    desired: &Desired,
-    memory: &mut Memory,
-    seen: &Seen,
-    plan: &Plan,
-    written: &Written,
-) {
-    memory.settled = match (&seen.inputs, written) {
-        (_, Written::Failed(_)) | (None, _) => None,
-        (Some(inputs), Written::NotNeeded) => Some((inputs.clone(), plan.standings.clone())),
-        (Some(inputs), Written::Done { .. }) => {
-            context.secrets.version(&who.namespace, &desired.bundle).map(|bundle| {
-                let mut inputs = inputs.clone();
-                inputs.bundle = bundle;
-                (inputs, plan.standings.clone())
-            })
+/// Carries the plan out.
+async fn act(context: &Context, who: &ResourceId, plan: &Plan) -> Acted {
+    let Some(write) = &plan.write else { return Acted::NotNeeded };
+    let secret = &write.secret_name;
+    let before = context.secrets.before_request(&who.namespace, secret);
+    let problem = match secrets::write_config(&context.client, &who.namespace, write).await {
+        Ok(version) => {
+            context.secrets.saw(&who.namespace, secret, before.as_ref(), &version);
+            return Acted::Wrote(version);
         }
+        Err(problem) => problem,
     };
+    // Whatever happened, what is there now is not known.
+    context.secrets.lost(&who.namespace, secret);
+    match problem {
+        ApiProblem::Conflict | ApiProblem::NotFound => Acted::Raced(Failure::new(
+            Reason::Raced,
+            format!(
+                "Secret {secret} was changed by somebody else at the same time, {LOOKS} times in a row. Nothing was written; it is tried again."
+            ),
+        )),
+        ApiProblem::Forbidden => Acted::Failed(Failure::new(
+            Reason::BundleForbidden,
+            format!(
+                "The operator may not change Secret {secret} (spec.configBundleSecret). Grant it: {} If it is granted, an admission policy refuses the change.",
+                context.grants.bundle(&who.namespace).await
+            ),
+        )),
+        ApiProblem::Refused { .. } | ApiProblem::Unreachable => Acted::Failed(Failure::new(
+            Reason::WriteRefused,
+            format!("Secret {secret} could not be changed: {problem}. It is tried again."),
+        )),
+    }
+}
+
+/// How the bundle stands now and what that depends on, if both are known.
+fn settled(seen: &Seen, plan: &Plan, acted: &Acted) -> Option<(Inputs, Standings)> {
+    let inputs = seen.inputs.clone()?;
+    match acted {
+        Acted::NotNeeded => Some((inputs, plan.standings.clone())),
+        Acted::Wrote(version) => Some((Inputs { bundle: version.clone(), ..inputs }, plan.standings.clone())),
+        Acted::Raced(_) | Acted::Failed(_) => None,
+    }
 }

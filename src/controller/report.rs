@@ -17,7 +17,7 @@ use crate::api::QuayStorage;
 use crate::api::status::QuayStorageStatus;
 use crate::cluster::secrets::FIELD_MANAGER;
 use crate::cluster::{ApiProblem, answered};
-use crate::plan::BundleWrite;
+use crate::plan::{BundleWrite, Desired};
 use crate::reason::{Failure, Reason};
 use crate::resource::ResourceId;
 use crate::status::{Outcome, report};
@@ -34,6 +34,22 @@ pub(super) async fn written(context: &Context, resource: &QuayStorage, write: &B
     };
     let note = format!("Wrote {what} into config.yaml of Secret {}.", write.secret_name);
     publish(context, resource.object_ref(&()), EventType::Normal, "BundleWritten", "Write", note).await;
+}
+
+/// Tells of the locations that left the spec: their entries stay, for Quay's database may point to them.
+pub(super) async fn orphans(context: &Context, resource: &QuayStorage, desired: &Desired) {
+    let Some(before) = resource.status.as_ref().and_then(|status| status.config_bundle.as_ref()) else { return };
+    let is_desired = |name: &String| desired.locations.iter().any(|location| location.name == *name);
+    let orphans: Vec<&str> = before.locations.iter().filter(|name| !is_desired(name)).map(String::as_str).collect();
+    if orphans.is_empty() || before.secret_name != desired.bundle {
+        return;
+    }
+    let note = format!(
+        "Location {} left the spec. Its entry stays in config.yaml of Secret {}, for Quay may have blobs there; remove it by hand once it is empty.",
+        orphans.join(", "),
+        before.secret_name
+    );
+    publish(context, resource.object_ref(&()), EventType::Normal, "LocationOrphaned", "Keep", note).await;
 }
 
 /// Writes the status, if it differs, and tells of a transition.
@@ -55,7 +71,7 @@ pub(super) async fn status(
     let resources: Api<QuayStorage> = Api::namespaced(context.client.clone(), &who.namespace);
     match answered(resources.patch_status(&who.name, &PatchParams::apply(FIELD_MANAGER), &Patch::Merge(&patch))).await {
         Ok(reported) => {
-            memory.reported = Some((resource.metadata.resource_version.clone(), Arc::new(reported)));
+            memory.reported = Some(Arc::new(reported));
             tell_of_transition(context, resource, before, &status).await;
             Ok(())
         }
@@ -65,6 +81,8 @@ pub(super) async fn status(
         Err(ApiProblem::Refused { code: 422, .. }) => {
             tracing::warn!(resource = %who, "the API server takes no status: the stored object violates its schema");
             tell_of_transition(context, resource, before, &status).await;
+            // As if it had been written: the next pass tells only what is new.
+            memory.reported = Some(Arc::new(QuayStorage { status: Some(status), ..QuayStorage::clone(resource) }));
             Ok(())
         }
         Err(problem) => Err(problem),

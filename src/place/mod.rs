@@ -25,7 +25,10 @@ impl Endpoint {
     /// The host that this endpoint is, for comparing places.
     pub fn host(&self) -> S3Host {
         match self {
-            Self::Region(region) => S3Host::Aws(Partition::of_region(region.as_str())),
+            Self::Region(region) => match Partition::of_region(region.as_str()) {
+                Some(partition) => S3Host::Aws(partition),
+                None => S3Host::Other(format!("s3.{region}")),
+            },
             Self::Url(url) => S3Host::of_url(url),
         }
     }
@@ -58,6 +61,17 @@ impl S3Host {
     }
 }
 
+impl S3Host {
+    /// What a consent to move here has before the bucket.
+    fn in_consent(&self) -> String {
+        match self {
+            Self::Aws(Partition::Aws) => String::new(),
+            Self::Aws(partition) => format!("{}:", partition.as_str()),
+            Self::Other(origin) => format!("{origin}/"),
+        }
+    }
+}
+
 impl fmt::Display for S3Host {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -83,9 +97,10 @@ impl Place {
         Self { host, bucket: bucket.into(), prefix: key_prefix(storage_path) }
     }
 
-    /// Whether `acceptPlace: <bucket>/<path>` names this place.
+    /// Whether `acceptPlace` names this place: `<bucket>/<path>` on AWS, the endpoint's origin before it elsewhere.
     pub fn is_named_by(&self, accept_place: &str) -> bool {
-        let (bucket, path) = accept_place.split_once('/').unwrap_or((accept_place, ""));
+        let Some(place) = accept_place.strip_prefix(&self.host.in_consent()) else { return false };
+        let (bucket, path) = place.split_once('/').unwrap_or((place, ""));
         self.bucket == bucket && self.prefix == key_prefix(path)
     }
 
@@ -93,7 +108,7 @@ impl Place {
     pub fn consent(&self) -> String {
         // Of two leading slashes Quay strips one; a prefix that still begins with one needs the other back.
         let path = if self.prefix.starts_with('/') { format!("/{}", self.prefix) } else { self.prefix.clone() };
-        let full = format!("{}/{path}", self.bucket);
+        let full = format!("{}{}/{path}", self.host.in_consent(), self.bucket);
         match full.strip_suffix('/') {
             Some(short) if self.is_named_by(short) => short.into(),
             _ => full,
@@ -151,6 +166,8 @@ mod tests {
             ("us-east-1", "https://s3.eu-west-1.amazonaws.com:443/", true),
             ("us-east-1", "https://s3-eu-west-1.amazonaws.com", true),
             ("us-east-1", "cn-north-1", false),
+            ("us-east-1", "us-iso-east-1", false),
+            ("us-east-1", "eusc-de-east-1", false),
             ("cn-north-1", "https://s3.cn-north-1.amazonaws.com.cn", true),
             ("us-gov-west-1", "https://s3.us-gov-west-1.amazonaws.com", true),
             ("us-east-1", "https://s3.us-gov-west-1.amazonaws.com", false),
@@ -172,6 +189,10 @@ mod tests {
         assert_eq!(at("us-east-1", "/datastorage").consent(), "quay-bucket/datastorage");
         assert!(!at("us-east-1", "/datastorage").is_named_by("other-bucket/datastorage"));
         assert!(!at("us-east-1", "/datastorage").is_named_by("quay-bucket"));
+        let elsewhere = at("https://MINIO.example.com", "/datastorage");
+        assert_eq!(elsewhere.consent(), "https://minio.example.com:443/quay-bucket/datastorage");
+        assert!(elsewhere.is_named_by(&elsewhere.consent()) && !elsewhere.is_named_by("quay-bucket/datastorage"));
+        assert!(!at("us-east-1", "/datastorage").is_named_by(&elsewhere.consent()));
     }
 
     #[test]

@@ -129,6 +129,15 @@ fn wanted(location: &Location, allowed: &AllowedEndpoints) -> Result<Wanted, Fai
         ));
     }
     let endpoint = match (&location.region, &location.endpoint_url) {
+        (Some(region), None) if Partition::of_region(region) != Some(role.partition()) => {
+            return Err(Failure::new(
+                Reason::InvalidSpec,
+                format!(
+                    "region {region} is not in the role's partition ({}): a role of one partition opens no bucket of another. Correct the region or the role.",
+                    role.partition().as_str()
+                ),
+            ));
+        }
         (Some(region), None) => Endpoint::Region(parsed("region", region)?),
         (None, Some(url)) => Endpoint::Url(allowed_endpoint(parsed("endpointUrl", url)?, allowed)?),
         _ => return Err(Failure::new(Reason::InvalidSpec, "expected exactly one of region and endpointUrl")),

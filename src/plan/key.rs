@@ -24,15 +24,22 @@ impl AccessKey {
     /// # Errors
     /// What is missing or wrong, naming the Secret and its keys, never a value.
     pub fn from_secret(secret_name: &str, data: &BTreeMap<String, SecretString>) -> Result<Self, Failure> {
-        let id = value(secret_name, data, ID)?;
-        let secret = value(secret_name, data, SECRET)?;
+        let (id_key, id) = value(secret_name, data, ID)?;
+        let (secret_key, secret) = value(secret_name, data, SECRET)?;
         let id = id.expose_secret();
-        if !id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') {
+        if is_id(secret.expose_secret()) {
             return Err(Failure::new(
                 Reason::MalformedKey,
                 format!(
-                    "Secret {secret_name}: {} is no access key id: it has characters other than A-Z a-z 0-9 _. Put the id alone there, for example AKIA…",
-                    ID[0]
+                    "Secret {secret_name}: {secret_key} holds an access key id (AKIA…). Are the two swapped? Put the secret access key there."
+                ),
+            ));
+        }
+        if !is_id(id) {
+            return Err(Failure::new(
+                Reason::MalformedKey,
+                format!(
+                    "Secret {secret_name}: {id_key} is no access key id: expected 16 to 128 of A-Z 0-9, such as AKIA…. Is it the secret access key, or are there quotes around it?"
                 ),
             ));
         }
@@ -40,8 +47,7 @@ impl AccessKey {
             return Err(Failure::new(
                 Reason::TemporaryKey,
                 format!(
-                    "Secret {secret_name}: {} begins with ASIA: it is a temporary key, which works only together with a session token, and Quay has no field for one. Create an access key of an IAM user (AKIA…) and put that there.",
-                    ID[0]
+                    "Secret {secret_name}: {id_key} begins with ASIA: it is a temporary key, which works only together with a session token, and Quay has no field for one. Create an access key of an IAM user (AKIA…) and put that there."
                 ),
             ));
         }
@@ -64,21 +70,28 @@ impl AccessKey {
     }
 }
 
-fn value(
+/// Whether a text has the form of an access key id. Secret access keys have lower-case letters.
+fn is_id(text: &str) -> bool {
+    (16..=128).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit())
+}
+
+/// A part of the key in either spelling, and the spelling in which it was found.
+fn value<'a>(
     secret_name: &str,
     data: &BTreeMap<String, SecretString>,
-    spellings: [&str; 2],
-) -> Result<SecretString, Failure> {
+    spellings: [&'a str; 2],
+) -> Result<(&'a str, SecretString), Failure> {
     let [ours, theirs] = spellings;
     let trimmed = |key: &str| data.get(key).map(|value| value.expose_secret().trim()).filter(|value| !value.is_empty());
-    let value = match (trimmed(ours), trimmed(theirs)) {
+    let (key, value) = match (trimmed(ours), trimmed(theirs)) {
         (Some(one), Some(other)) if one != other => {
             return Err(Failure::new(
                 Reason::AmbiguousKey,
                 format!("Secret {secret_name}: {ours} and {theirs} differ. Remove the one that is not meant."),
             ));
         }
-        (Some(value), _) | (None, Some(value)) => value,
+        (Some(value), _) => (ours, value),
+        (None, Some(value)) => (theirs, value),
         (None, None) => {
             let what = if data.contains_key(ours) || data.contains_key(theirs) { "is empty" } else { "is missing" };
             let found: Vec<&str> = data.keys().map(String::as_str).take(8).collect();
@@ -95,11 +108,11 @@ fn value(
         return Err(Failure::new(
             Reason::MalformedKey,
             format!(
-                "Secret {secret_name}: {ours} has white space, control or non-ASCII characters inside. Put the value alone there, on one line."
+                "Secret {secret_name}: {key} has white space, control or non-ASCII characters inside. Put the value alone there, on one line."
             ),
         ));
     }
-    Ok(SecretString::from(value))
+    Ok((key, SecretString::from(value)))
 }
 
 #[cfg(test)]
@@ -116,13 +129,16 @@ mod tests {
 
     #[test]
     fn either_spelling_is_read_and_white_space_around_is_dropped() {
-        let key = Ok(("AKIAEXAMPLE".into(), "s3cr3t/+=".into()));
-        assert_eq!(read(&[("AWS_ACCESS_KEY_ID", "AKIAEXAMPLE\n"), ("AWS_SECRET_ACCESS_KEY", " s3cr3t/+=\r\n")]), key);
-        assert_eq!(read(&[("aws_access_key_id", "AKIAEXAMPLE"), ("aws_secret_access_key", "s3cr3t/+=")]), key);
+        let key = Ok(("AKIAEXAMPLEEXAMPLE".into(), "s3cr3t/+=".into()));
+        assert_eq!(
+            read(&[("AWS_ACCESS_KEY_ID", "AKIAEXAMPLEEXAMPLE\n"), ("AWS_SECRET_ACCESS_KEY", " s3cr3t/+=\r\n")]),
+            key
+        );
+        assert_eq!(read(&[("aws_access_key_id", "AKIAEXAMPLEEXAMPLE"), ("aws_secret_access_key", "s3cr3t/+=")]), key);
         assert_eq!(
             read(&[
-                ("AWS_ACCESS_KEY_ID", "AKIAEXAMPLE"),
-                ("aws_access_key_id", "AKIAEXAMPLE\n"),
+                ("AWS_ACCESS_KEY_ID", "AKIAEXAMPLEEXAMPLE"),
+                ("aws_access_key_id", "AKIAEXAMPLEEXAMPLE\n"),
                 ("AWS_SECRET_ACCESS_KEY", "s3cr3t/+="),
                 ("credentials", "[default]"),
             ]),
@@ -136,21 +152,21 @@ mod tests {
             (&[][..], Reason::MissingKey, "AWS_ACCESS_KEY_ID (or aws_access_key_id) is missing; it has no keys"),
             (&[("user", "x")][..], Reason::MissingKey, "is missing; it has user"),
             (
-                &[("AWS_ACCESS_KEY_ID", "AKIAHUSH"), ("AWS_SECRET_ACCESS_KEY", " \n")][..],
+                &[("AWS_ACCESS_KEY_ID", "AKIAHUSHHUSHHUSHHUSH"), ("AWS_SECRET_ACCESS_KEY", " \n")][..],
                 Reason::MissingKey,
                 "AWS_SECRET_ACCESS_KEY (or aws_secret_access_key) is empty",
             ),
             (
                 &[
-                    ("AWS_ACCESS_KEY_ID", "AKIAHUSH"),
-                    ("aws_access_key_id", "AKIAHUSH2"),
+                    ("AWS_ACCESS_KEY_ID", "AKIAHUSHHUSHHUSHHUSH"),
+                    ("aws_access_key_id", "AKIAHUSHHUSHHUSH2"),
                     ("AWS_SECRET_ACCESS_KEY", "x"),
                 ][..],
                 Reason::AmbiguousKey,
                 "AWS_ACCESS_KEY_ID and aws_access_key_id differ",
             ),
             (
-                &[("AWS_ACCESS_KEY_ID", "AKIAHUSH"), ("AWS_SECRET_ACCESS_KEY", "HU SH")][..],
+                &[("AWS_ACCESS_KEY_ID", "AKIAHUSHHUSHHUSHHUSH"), ("AWS_SECRET_ACCESS_KEY", "HU SH")][..],
                 Reason::MalformedKey,
                 "AWS_SECRET_ACCESS_KEY has white space",
             ),
@@ -160,7 +176,18 @@ mod tests {
                 "is no access key id",
             ),
             (
-                &[("AWS_ACCESS_KEY_ID", "ASIAHUSH"), ("AWS_SECRET_ACCESS_KEY", "HUSH")][..],
+                &[("aws_access_key_id", "HUSHhush01234567890hushHUSH0123456789012"), ("AWS_SECRET_ACCESS_KEY", "HUSH")]
+                    [..],
+                Reason::MalformedKey,
+                "aws_access_key_id is no access key id",
+            ),
+            (
+                &[("AWS_ACCESS_KEY_ID", "HUSHhush"), ("AWS_SECRET_ACCESS_KEY", "AKIAHUSHHUSHHUSHHUSH")][..],
+                Reason::MalformedKey,
+                "Are the two swapped?",
+            ),
+            (
+                &[("AWS_ACCESS_KEY_ID", "ASIAHUSHHUSHHUSHHUSH"), ("AWS_SECRET_ACCESS_KEY", "HUSH")][..],
                 Reason::TemporaryKey,
                 "begins with ASIA",
             ),

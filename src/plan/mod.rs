@@ -28,6 +28,8 @@ pub struct Plan {
     pub standings: Standings,
     /// The change of the bundle, if there is one to make.
     pub write: Option<BundleWrite>,
+    /// The command that lets the operator see changes at once, if it cannot.
+    pub unwatched: Option<String>,
 }
 
 /// A location in a plan.
@@ -38,6 +40,8 @@ pub struct PlannedLocation {
     pub proof: ProofState,
     /// The last four characters of the key that was tried.
     pub key_last_four: Option<String>,
+    /// Another resource writes it.
+    pub claimed: bool,
 }
 
 /// How the bundle stands with respect to the intent, once the plan has been carried out.
@@ -87,6 +91,7 @@ impl Plan {
                     Ok(_) => seen.proof.clone(),
                     Err(invalid) => ProofState::Failed(invalid.clone()),
                 },
+                claimed: seen.claimed_by.is_some(),
                 key_last_four: seen.key.as_ref().ok().map(|key| key.last_four().to_owned()),
             })
             .collect();
@@ -110,7 +115,7 @@ impl Plan {
                 },
             },
         };
-        Self { locations, standings, write }
+        Self { locations, standings, write, unwatched: seen.unwatched.clone() }
     }
 }
 
@@ -151,14 +156,6 @@ fn editable<'a>(name: &str, bundle: &'a Reference<BundleSecret>) -> Result<(&'a 
             ),
         ));
     };
-    if secret.immutable {
-        return Err(Failure::new(
-            Reason::BundleImmutable,
-            format!(
-                "Secret {name} is immutable: Kubernetes refuses any change of it. Create a new Secret without `immutable: true` and name it in spec.configBundleSecret, here and in the QuayRegistry."
-            ),
-        ));
-    }
     Ok((secret, config.expose_secret()))
 }
 
@@ -181,6 +178,14 @@ fn rendered(
     }
     let rendered = render::render(desired, seen, config)
         .map_err(|refusal| uneditable(format!("Secret {name}, key config.yaml: {refusal}. Nothing was changed.")))?;
+    if secret.immutable && rendered.config.is_some() {
+        return Err(Failure::new(
+            Reason::BundleImmutable,
+            format!(
+                "Secret {name} is immutable: Kubernetes refuses any change of it. Create a new Secret without `immutable: true` and name it in spec.configBundleSecret, here and in the QuayRegistry."
+            ),
+        ));
+    }
     let size = rendered.config.as_ref().map_or(0, |config| config.expose_secret().len()) + secret.other_bytes;
     if size > LARGEST_SECRET {
         return Err(uneditable(format!(

@@ -124,4 +124,6 @@ pub struct Observation {
     pub bundle: ObservedBundle,
     /// When a proof is due to be made or made again, whichever is first.
     pub next_proof: Option<Duration>,
+    /// The command that lets the operator watch the Secrets, if it may read but not watch them.
+    pub unwatched: Option<String>,
 }

@@ -30,8 +30,9 @@ pub(super) fn render(desired: &Desired, seen: &[ObservedLocation], config: &[u8]
             (Ok(wanted), Ok(key)) => {
                 let entry = entry(wanted, key);
                 let standing = standing(&document, wanted, &entry, seen)?;
-                // What is current without a proof stays as it is, and in the lists where it is.
-                if standing == Standing::Current && matches!(seen.proof, ProofState::Proven(_) | ProofState::Skipped) {
+                // What is current without a proof, or is another's, stays as it is, and in the lists where it is.
+                let may_write = matches!(seen.proof, ProofState::Proven(_) | ProofState::Skipped);
+                if standing == Standing::Current && may_write && seen.claimed_by.is_none() {
                     entries.push(entry);
                 }
                 standing

@@ -39,6 +39,8 @@ pub struct Question<'a> {
     pub of: String,
     /// How old a proof may be.
     pub max_age: Duration,
+    /// When an earlier process proved the very same, if status says so.
+    pub earlier: Option<Timestamp>,
 }
 
 /// What is known now.
@@ -89,7 +91,7 @@ impl ProofRoom {
             record.waiting.insert(question.who.clone());
         }
         Answer {
-            state: record.state(now, question.max_age, &question.of),
+            state: record.state(now, question.max_age, &question.of, question.earlier.map(age)),
             ask_again: record.next(now, question.max_age),
         }
     }
@@ -136,6 +138,12 @@ impl ProofRoom {
     fn lock(&self) -> std::sync::MutexGuard<'_, Rooms> {
         self.rooms.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// How long ago a time is, by the wall clock, which is all that an earlier process has left.
+fn age(time: Timestamp) -> (Duration, Timestamp) {
+    let age = Timestamp::now().duration_since(time);
+    (Duration::try_from(age).unwrap_or(Duration::MAX), time)
 }
 
 impl Rooms {

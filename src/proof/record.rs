@@ -24,6 +24,8 @@ pub(super) struct Record {
     running: bool,
     succeeded: Option<(Instant, Timestamp)>,
     failure: Option<Failed>,
+    /// AWS has refused since it last granted.
+    denied: bool,
     early: f64,
     /// Who is to be told of the outcome of the proof that is running.
     pub(super) waiting: HashSet<ResourceId>,
@@ -69,9 +71,15 @@ impl Record {
             Ok(()) => {
                 self.succeeded = Some((now, at));
                 self.failure = None;
+                self.denied = false;
                 self.early = fastrand::f64();
             }
             Err(failure) => {
+                if !is_silence(&failure) {
+                    // A denial undoes what was proven before; no later silence brings that back.
+                    self.succeeded = None;
+                    self.denied = true;
+                }
                 let times = self.failure.as_ref().map_or(0, |failed| failed.times);
                 let wait = FIRST_RETRY.saturating_mul(1_u32 << times.min(16)).min(LAST_RETRY);
                 let spread = wait.mul_f64(0.8 + 0.4 * fastrand::f64());
@@ -81,16 +89,25 @@ impl Record {
         std::mem::take(&mut self.waiting)
     }
 
-    /// What is known. A denial counts at once; that AWS cannot be reached leaves a proof standing for two intervals.
-    pub(super) fn state(&self, now: Instant, max_age: Duration, of: &str) -> ProofState {
+    /// What is known. A denial counts at once; that AWS cannot be reached leaves a proof standing for two intervals,
+    /// `earlier` too: one that an earlier process made, when nothing has been denied since.
+    pub(super) fn state(
+        &self,
+        now: Instant,
+        max_age: Duration,
+        of: &str,
+        earlier: Option<(Duration, Timestamp)>,
+    ) -> ProofState {
+        let proof = |time: Timestamp| Proof { at: time, of: of.to_owned() };
         let younger_than = |limit: Duration| {
             let (at, time) = self.succeeded?;
-            (now.saturating_duration_since(at) <= limit).then(|| Proof { at: time, of: of.to_owned() })
+            (now.saturating_duration_since(at) <= limit).then(|| proof(time))
         };
         match &self.failure {
             Some(Failed { failure, .. }) => {
-                let silent = matches!(failure.reason, Reason::AwsUnreachable | Reason::Throttled);
-                match younger_than(max_age * 2).filter(|_| silent) {
+                let earlier =
+                    earlier.filter(|(age, _)| !self.denied && *age <= max_age * 2).map(|(_, time)| proof(time));
+                match younger_than(max_age * 2).or(earlier).filter(|_| is_silence(failure)) {
                     Some(proof) => ProofState::Stale(proof, failure.clone()),
                     None => ProofState::Failed(failure.clone()),
                 }
@@ -98,6 +115,11 @@ impl Record {
             None => younger_than(max_age).map_or(ProofState::Pending, ProofState::Proven),
         }
     }
+}
+
+/// Whether AWS gave no answer that tells anything of the role.
+fn is_silence(failure: &Failure) -> bool {
+    matches!(failure.reason, Reason::AwsUnreachable | Reason::Throttled)
 }
 
 #[cfg(test)]
@@ -116,7 +138,7 @@ mod tests {
         assert!(record.is_due(now, HOUR));
         record.start();
         assert!(!record.is_due(now, HOUR));
-        assert_eq!(record.state(now, HOUR, "x"), ProofState::Pending);
+        assert_eq!(record.state(now, HOUR, "x", None), ProofState::Pending);
         assert_eq!(record.next(now, HOUR), None);
     }
 
@@ -127,8 +149,8 @@ mod tests {
         let due = record.next(now, HOUR).unwrap();
         assert!(due >= HOUR.mul_f64(0.9) && due <= HOUR.mul_f64(0.95), "{due:?}");
         assert!(!record.is_due(now + HOUR.mul_f64(0.89), HOUR));
-        assert!(matches!(record.state(now + HOUR, HOUR, "x"), ProofState::Proven(_)));
-        assert_eq!(record.state(now + HOUR + Duration::from_secs(1), HOUR, "x"), ProofState::Pending);
+        assert!(matches!(record.state(now + HOUR, HOUR, "x", None), ProofState::Proven(_)));
+        assert_eq!(record.state(now + HOUR + Duration::from_secs(1), HOUR, "x", None), ProofState::Pending);
         assert!(record.is_due(now + Duration::from_mins(5), Duration::from_mins(5)), "a shorter interval asks sooner");
     }
 
@@ -137,10 +159,29 @@ mod tests {
         let (mut record, now) = (Record::default(), Instant::now());
         record.finish(now, Timestamp::UNIX_EPOCH, Ok(()));
         record.finish(now, Timestamp::UNIX_EPOCH, refusal(Reason::AwsUnreachable));
-        assert!(matches!(record.state(now + HOUR, HOUR, "x"), ProofState::Stale(..)));
-        assert!(matches!(record.state(now + HOUR * 2 + Duration::from_secs(1), HOUR, "x"), ProofState::Failed(_)));
+        assert!(matches!(record.state(now + HOUR, HOUR, "x", None), ProofState::Stale(..)));
+        assert!(matches!(
+            record.state(now + HOUR * 2 + Duration::from_secs(1), HOUR, "x", None),
+            ProofState::Failed(_)
+        ));
         record.finish(now, Timestamp::UNIX_EPOCH, refusal(Reason::RoleNotAssumable));
-        assert!(matches!(record.state(now, HOUR, "x"), ProofState::Failed(_)));
+        assert!(matches!(record.state(now, HOUR, "x", None), ProofState::Failed(_)));
+        record.finish(now, Timestamp::UNIX_EPOCH, refusal(Reason::Throttled));
+        assert!(matches!(record.state(now, HOUR, "x", None), ProofState::Failed(_)), "silence brings no proof back");
+    }
+
+    #[test]
+    fn what_an_earlier_process_proved_stands_through_silence_but_never_counts_as_proven_nor_after_a_denial() {
+        let (mut record, now) = (Record::default(), Instant::now());
+        let earlier = |age| Some((age, Timestamp::UNIX_EPOCH));
+        let state = |record: &Record, age| record.state(now, HOUR, "x", earlier(age));
+        assert_eq!(state(&record, HOUR / 2), ProofState::Pending);
+        record.finish(now, Timestamp::UNIX_EPOCH, refusal(Reason::AwsUnreachable));
+        assert!(matches!(state(&record, HOUR / 2), ProofState::Stale(..)));
+        assert!(matches!(state(&record, HOUR * 3), ProofState::Failed(_)));
+        record.finish(now, Timestamp::UNIX_EPOCH, refusal(Reason::RoleNotAssumable));
+        record.finish(now, Timestamp::UNIX_EPOCH, refusal(Reason::AwsUnreachable));
+        assert!(matches!(state(&record, HOUR / 2), ProofState::Failed(_)));
     }
 
     #[test]

@@ -10,6 +10,9 @@ use crate::reason::{Failure, Reason, Remedy};
 /// What a condition says: status, reason, message.
 type Says = (&'static str, Reason, String);
 
+/// The conditions that this operator says.
+const OURS: [&str; 6] = ["Ready", "RoleProven", "StorageProven", "BundleCurrent", "Reconciling", "Stalled"];
+
 const TRUE: &str = "True";
 const FALSE: &str = "False";
 const UNKNOWN: &str = "Unknown";
@@ -40,11 +43,12 @@ pub(super) fn invalid(
 pub(super) fn of(
     rows: &[Row<'_>],
     bundle: &str,
+    unwatched: Option<&str>,
     before: &[Condition],
     generation: Option<i64>,
     now: Timestamp,
 ) -> Vec<Condition> {
-    let ready = ready(rows, bundle);
+    let ready = ready(rows, bundle, unwatched);
     let mut conditions = vec![
         ("Ready", ready.clone()),
         ("RoleProven", role_proven(rows)),
@@ -81,7 +85,7 @@ fn failures<'a>(rows: &'a [Row<'a>]) -> impl Iterator<Item = (&'a str, &'a Failu
     })
 }
 
-fn ready(rows: &[Row<'_>], bundle: &str) -> Says {
+fn ready(rows: &[Row<'_>], bundle: &str, unwatched: Option<&str>) -> Says {
     if let Some((location, failure)) = failures(rows).next() {
         return (FALSE, failure.reason, at(location, &failure.message));
     }
@@ -103,6 +107,15 @@ fn ready(rows: &[Row<'_>], bundle: &str) -> Says {
     }
     if let Some(row) = rows.iter().find(|row| *row.proof == ProofState::Skipped) {
         return (TRUE, Reason::WrittenUnproven, at(row.name, "written as asked, without a proof of its role."));
+    }
+    if let Some(grant) = unwatched {
+        return (
+            TRUE,
+            Reason::SecretsUnwatched,
+            format!(
+                "Every role is proven and stands in Secret {bundle}, but the operator may not watch the Secrets of this namespace and sees changes late. Grant it: {grant}"
+            ),
+        );
     }
     (TRUE, Reason::ProvenAndWritten, format!("Every role is proven and stands in Secret {bundle}."))
 }
@@ -154,19 +167,20 @@ fn stamp(
     generation: Option<i64>,
     now: Timestamp,
 ) -> Vec<Condition> {
-    says.into_iter()
-        .map(|(kind, (status, reason, message))| {
-            let same = before.iter().find(|c| c.type_ == kind && c.status == status);
-            Condition {
-                type_: kind.into(),
-                status: status.into(),
-                reason: reason.as_str().into(),
-                message: limited(message),
-                observed_generation: generation,
-                last_transition_time: same.map_or(Time(now), |c| c.last_transition_time.clone()),
-            }
-        })
-        .collect()
+    let ours = says.into_iter().map(|(kind, (status, reason, message))| {
+        let same = before.iter().find(|c| c.type_ == kind && c.status == status);
+        Condition {
+            type_: kind.into(),
+            status: status.into(),
+            reason: reason.as_str().into(),
+            message: limited(message),
+            observed_generation: generation,
+            last_transition_time: same.map_or(Time(now), |c| c.last_transition_time.clone()),
+        }
+    });
+    // What others say of the resource stays.
+    let theirs = before.iter().filter(|condition| !OURS.contains(&condition.type_.as_str())).cloned();
+    ours.chain(theirs).collect()
 }
 
 /// The API refuses a condition's message over 32 KiB; people read less.

@@ -45,6 +45,8 @@ struct Row<'a> {
     proof: &'a crate::plan::ProofState,
     key_last_four: Option<&'a str>,
     standing: Result<Option<()>, &'a Failure>,
+    /// Another resource writes it.
+    claimed: bool,
 }
 
 /// The status to report, given the one that is there.
@@ -61,7 +63,9 @@ pub fn report(
             return QuayStorageStatus {
                 observed_generation: generation,
                 conditions: conditions::invalid(failure, &before.conditions, generation, now),
-                ..before
+                summary: None,
+                locations: Vec::new(),
+                config_bundle: before.config_bundle,
             };
         }
         Outcome::Planned { bundle, plan, written } => (*bundle, *plan, *written),
@@ -73,7 +77,7 @@ pub fn report(
     QuayStorageStatus {
         observed_generation: generation,
         summary: Some(format!("{right}/{}", rows.len())),
-        conditions: conditions::of(&rows, bundle, &before.conditions, generation, now),
+        conditions: conditions::of(&rows, bundle, plan.unwatched.as_deref(), &before.conditions, generation, now),
         config_bundle: Some(config_bundle(bundle, &rows, written, before.config_bundle, now)),
         locations: rows.iter().map(|row| locations::of(row, &before.locations)).collect(),
     }
@@ -109,6 +113,7 @@ fn rows<'a>(plan: &'a Plan, written: &'a Written) -> Vec<Row<'a>> {
             proof: &location.proof,
             key_last_four: location.key_last_four.as_deref(),
             standing: standing(index),
+            claimed: location.claimed,
         })
         .collect()
 }
@@ -130,11 +135,7 @@ fn config_bundle(
     // One that left the spec stays in the bundle, but is no longer this resource's.
     let locations = rows
         .iter()
-        .filter(|row| match row.standing {
-            Ok(Some(())) => true,
-            Ok(None) => was_written(row.name),
-            Err(failure) => was_written(row.name) && failure.reason != Reason::LocationClaimed,
-        })
+        .filter(|row| !row.claimed && (row.standing == Ok(Some(())) || was_written(row.name)))
         .map(|row| row.name.to_owned())
         .collect();
     ConfigBundleStatus { secret_name: secret_name.into(), resource_version, last_written_time, locations }

@@ -31,9 +31,11 @@ fn status(
         name: (*name).into(),
         proof: proof.clone(),
         key_last_four: Some("MPLE".into()),
+        claimed: false,
     });
     let standings = locations.iter().map(|(_, _, standing)| standing.clone()).collect();
-    let plan = Plan { locations: planned.collect(), standings: Standings::Each(standings), write: None };
+    let plan =
+        Plan { locations: planned.collect(), standings: Standings::Each(standings), write: None, unwatched: None };
     report(&Outcome::Planned { bundle: "bundle", plan: &plan, written }, before, Some(1), at(NOW))
 }
 

@@ -26,9 +26,7 @@ async fn a_write_under_way_is_finished_and_reported_before_the_process_ends() {
     })
     .await;
     assert_eq!(world.config("bundle").await, CONFIG, "the write is done already");
-    operator.terminate();
-    let ended = operator.ended_within(Duration::from_secs(5)).await.expect("it did not end in time");
-    assert!(ended.success(), "{ended}");
+    operator.ends_gracefully().await;
     assert!(world.config("bundle").await.contains(&iam.key.id), "the write under way was given up");
     world.until_ready("example").await;
     world.assert_nothing_secret_was_told(&operator.log()).await;
@@ -44,9 +42,7 @@ async fn a_process_that_is_ended_at_any_moment_of_its_start_ends_at_once() {
         let mut wait = tokio::time::interval(Duration::from_millis(1 + 4 * round));
         wait.tick().await;
         wait.tick().await;
-        operator.terminate();
-        let ended = operator.ended_within(Duration::from_secs(3)).await.expect("it did not end in time");
-        assert!(ended.success(), "{ended}");
+        operator.ends_gracefully().await;
     }
 }
 
@@ -69,9 +65,7 @@ async fn a_process_that_is_ended_while_it_writes_leaves_a_bundle_that_is_whole()
         let mut wait = tokio::time::interval(Duration::from_millis(1 + 5 * round));
         wait.tick().await;
         wait.tick().await;
-        operator.terminate();
-        let ended = operator.ended_within(Duration::from_secs(5)).await.expect("it did not end in time");
-        assert!(ended.success(), "{ended}");
+        operator.ends_gracefully().await;
         world.delete_key(&iam.user, &old).await;
         let config = world.config("bundle").await;
         let (has_old, has_new) = (config.contains(&old.secret), config.contains(&key.secret));

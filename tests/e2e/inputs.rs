@@ -1,4 +1,4 @@
-//! Inputs that are missing, wrong or out of reach: each has its reason, a message, and a bundle that is left alone.
+//! Inputs that are missing or wrong: each has its reason, a message, and a bundle that is left alone.
 
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{Api, ApiResource, DynamicObject, PostParams};
@@ -147,55 +147,6 @@ async fn each_thing_wrong_with_a_bundle_has_its_reason_and_heals_when_the_bundle
         assert!(world.config(wrong.name).await.starts_with(CONFIG), "{}", wrong.name);
     }
     world.assert_nothing_secret_was_told(&operator.log()).await;
-}
-
-#[tokio::test]
-async fn without_a_grant_the_reason_names_the_command_that_grants_it_and_the_grant_heals() {
-    let world = World::new().await;
-    let iam = world.iam("a").await;
-    world.put_key("quay-user", &iam.key).await;
-    world.put_bundle("bundle", CONFIG).await;
-    let operator = Operator::start(&world).await;
-    put(&world, "bundle", &iam, "quay-user").await;
-    let command = format!(
-        "kubectl -n {} create rolebinding registry-sts-bundle --clusterrole=registry-sts-bundle --serviceaccount=registry-sts:registry-sts",
-        world.namespace
-    );
-    let failed = world.until_reason("bundle", "KeySecretForbidden").await;
-    assert!(is(&failed, "Reconciling", "True"));
-    assert!(message(&failed, "Ready").contains(&command), "{}", message(&failed, "Ready"));
-    assert!(message(&failed, "BundleCurrent").contains(&command), "{}", message(&failed, "BundleCurrent"));
-    assert_eq!(world.config("bundle").await, CONFIG);
-
-    world.grant().await;
-    world.until_ready("bundle").await;
-    world.assert_nothing_secret_was_told(&operator.log()).await;
-}
-
-#[tokio::test]
-async fn a_bundle_that_may_be_read_but_not_changed_has_its_reason_and_the_grant_heals() {
-    let world = World::new().await;
-    let iam = world.iam("a").await;
-    world.put_key("quay-user", &iam.key).await;
-    world.put_bundle("bundle", CONFIG).await;
-    let role = json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role",
-        "metadata": {"name": "reader", "namespace": world.namespace},
-        "rules": [{"apiGroups": [""], "resources": ["secrets"], "verbs": ["get", "list", "watch"]}]});
-    let binding = json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding",
-        "metadata": {"name": "reader", "namespace": world.namespace},
-        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "reader"},
-        "subjects": [{"kind": "ServiceAccount", "name": "registry-sts", "namespace": "registry-sts"}]});
-    apply(&world.admin, &role).await;
-    apply(&world.admin, &binding).await;
-    let _operator = Operator::start(&world).await;
-    put(&world, "bundle", &iam, "quay-user").await;
-    let failed = world.until_reason("bundle", "BundleForbidden").await;
-    assert!(is(&failed, "RoleProven", "True") && is(&failed, "Reconciling", "True"));
-    assert!(message(&failed, "Ready").contains("kubectl -n "), "{}", message(&failed, "Ready"));
-    assert_eq!(world.config("bundle").await, CONFIG);
-    // No watch tells of a grant: it is tried again.
-    world.grant().await;
-    world.until_ready("bundle").await;
 }
 
 #[tokio::test]

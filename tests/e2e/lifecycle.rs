@@ -34,9 +34,7 @@ async fn after_a_restart_nothing_is_written_that_is_right_already() {
     world.put_resource("example", "bundle", &[World::location("default", &iam, "quay-user")]).await;
     let before = world.until_ready("example").await;
     until_quiet(&world, &first.credential).await;
-    first.terminate();
-    let ended = first.ended_within(Duration::from_secs(5)).await.expect("it did not end in time");
-    assert!(ended.success(), "{ended}");
+    first.ends_gracefully().await;
     let bundle = world.bundle("bundle").await.metadata.resource_version;
 
     let second = Operator::start(&world).await;
@@ -78,10 +76,26 @@ async fn a_silent_aws_is_announced_and_neither_stops_other_resources_nor_the_pro
     assert!(is(&pending, "RoleProven", "Unknown"));
     assert_eq!(world.config("bundle").await, CONFIG);
 
-    let asked = Instant::now();
-    operator.terminate();
-    let ended = operator.ended_within(Duration::from_secs(5)).await.expect("it did not end in time");
-    assert!(ended.success(), "{ended} after {:?}", asked.elapsed());
+    operator.ends_gracefully().await;
+}
+
+#[tokio::test]
+async fn a_restart_while_aws_is_silent_leaves_a_proven_registry_ready() {
+    let world = World::granted().await;
+    let iam = world.iam("a").await;
+    world.put_key("quay-user", &iam.key).await;
+    world.put_bundle("bundle", CONFIG).await;
+    let mut first = Operator::start(&world).await;
+    world.put_resource("example", "bundle", &[World::location("default", &iam, "quay-user")]).await;
+    let before = world.until_ready("example").await;
+    first.ends_gracefully().await;
+    let (listener, url) = silent_aws();
+    drop(listener);
+    let _second = Operator::start_with(&world, &url, &[]).await;
+    let stale = world.until_reason("example", "ProofStale").await;
+    assert!(is(&stale, "Ready", "True") && is(&stale, "RoleProven", "True"));
+    let time = |condition: serde_json::Value| condition["lastTransitionTime"].clone();
+    assert_eq!(time(condition(&stale, "Ready").unwrap()), time(condition(&before, "Ready").unwrap()));
 }
 
 #[tokio::test]

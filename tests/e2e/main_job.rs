@@ -1,5 +1,6 @@
 //! The main job: prove, then write, and change only what is ours.
 
+use crate::harness::audit::until_quiet;
 use crate::harness::operator::Operator;
 use crate::harness::world::{World, condition, is};
 
@@ -17,6 +18,25 @@ DISTRIBUTED_STORAGE_PREFERENCE: [archive]
 DISTRIBUTED_STORAGE_DEFAULT_LOCATIONS: [archive]
 FEATURE_MAILING: false
 ";
+
+#[tokio::test]
+async fn several_locations_of_a_new_resource_are_written_at_once() {
+    let world = World::granted().await;
+    let (one, two) = (world.iam("one").await, world.iam("two").await);
+    world.put_bundle("bundle", CONFIG).await;
+    world.put_key("one-user", &one.key).await;
+    world.put_key("two-user", &two.key).await;
+    let operator = Operator::start(&world).await;
+    let locations = [World::location("one", &one, "one-user"), World::location("two", &two, "two-user")];
+    let spec = serde_json::json!({"configBundleSecret": "bundle", "locations": locations, "replicate": true});
+    world.put_resource_spec("example", spec).await;
+    world.until_ready("example").await;
+    let asked = until_quiet(&world, &operator.credential).await;
+    assert_eq!(asked.iter().filter(|r| r.resource == "secrets" && r.is_write()).count(), 1, "each write restarts Quay");
+    let config = world.config("bundle").await;
+    assert!(config.contains("DISTRIBUTED_STORAGE_PREFERENCE: [archive, \"one\", \"two\"]\n"), "{config}");
+    assert!(config.contains("DISTRIBUTED_STORAGE_DEFAULT_LOCATIONS: [archive, \"one\", \"two\"]\n"), "{config}");
+}
 
 #[tokio::test]
 async fn a_proven_role_is_written_and_every_other_byte_is_as_it_was() {

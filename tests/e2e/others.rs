@@ -10,6 +10,7 @@ use kube::api::{Api, PostParams};
 
 use crate::harness::audit::requests;
 use crate::harness::operator::Operator;
+use crate::harness::slow_network::SlowNetwork;
 use crate::harness::world::{World, eventually, is, message};
 
 /// Counts up in a key of config.yaml of its own, with a precondition, as fast as it can. Its edit of before is there
@@ -75,6 +76,23 @@ async fn an_edit_of_another_key_is_never_lost_while_keys_rotate_and_conflicts_ar
     assert!(config.contains(&old.id) && !config.contains(&iam.key.id));
     world.until_ready("example").await;
     world.assert_nothing_secret_was_told(&operator.log()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_that_is_created_with_its_resource_is_seen_however_answers_and_events_overtake_each_other() {
+    let world = World::granted().await;
+    let iam = world.iam("a").await;
+    world.put_bundle("bundle", "FEATURE_MAILING: false\n").await;
+    let network = SlowNetwork::with_jitter(world.plane.info("server"), Duration::from_millis(120)).await;
+    let _operator = Operator::start_through(&world, &network.url).await;
+    let names: Vec<String> = (0..40).map(|i| format!("r{i}")).collect();
+    for name in &names {
+        world.put_resource(name, "bundle", &[World::location(name, &iam, name)]).await;
+        world.put_key(name, &iam.key).await;
+    }
+    for name in &names {
+        world.until(name, "proven", |r| is(r, "RoleProven", "True")).await;
+    }
 }
 
 #[tokio::test]

@@ -34,7 +34,13 @@ impl Operator {
         let (kubeconfig, credential) = world.operator_kubeconfig(server).await;
         let log = world.dir.path().join(format!("operator-{}.log", credential.replace(['=', '/'], "-")));
         let child = Command::new(env!("CARGO_BIN_EXE_registry-sts"))
-            .args(["run", "--log", "info,registry_sts=debug,kube=debug", "--namespace", &world.namespace])
+            .args([
+                "run",
+                "--log",
+                "info,registry_sts=trace,kube=debug,kube_client::client::builder=debug,aws=debug",
+                "--namespace",
+                &world.namespace,
+            ])
             .args(flags)
             .env_clear()
             .env("KUBECONFIG", kubeconfig)
@@ -65,6 +71,15 @@ impl Operator {
         })
         .await
         .ok()
+    }
+
+    /// Ends the process as Kubernetes does, and asserts that it finished what was under way instead of being cut off.
+    pub(crate) async fn ends_gracefully(&mut self) {
+        self.terminate();
+        let ended = self.ended_within(Duration::from_secs(5)).await.expect("it did not end in time");
+        assert!(ended.success(), "{ended}");
+        let log = self.log();
+        assert!(log.trim_end().ends_with("stopped"), "it was cut off: {:?}", log.lines().last());
     }
 
     pub(crate) fn log(&self) -> String {
