@@ -115,6 +115,8 @@ reasons! {
     BundleUneditable: Edit,
     /// The bundle has the location at another place, and nobody consented to the move.
     WouldMoveData: Edit,
+    /// Somebody else keeps undoing what is written.
+    Contested: Edit,
     /// Another `QuayStorage` writes this location.
     LocationClaimed: Edit,
     /// Somebody else wrote the bundle at the same time.

@@ -294,3 +294,6 @@ impl Namespace {
         sharing
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -20,6 +20,8 @@ pub(super) struct Memory {
     pub(super) keys: BTreeMap<String, KeyReading>,
     /// The last plan's inputs, and how the bundle stands since.
     pub(super) settled: Option<(Inputs, Standings)>,
+    /// What was written last and how often it has been undone since.
+    pub(super) wrote: Option<Wrote>,
     /// A write that is not in status yet: the Secret's name, and its version since.
     pub(super) unreported: Option<(String, String)>,
     /// The resource as our last status write left it: the watch may not have told us of it yet.
@@ -33,6 +35,7 @@ impl Default for Memory {
             uid: None,
             keys: BTreeMap::new(),
             settled: None,
+            wrote: None,
             unreported: None,
             reported: None,
         }
@@ -65,6 +68,29 @@ pub(super) struct Inputs {
     pub(super) generation: Option<i64>,
     pub(super) bundle: Version,
     pub(super) locations: Vec<LocationInput>,
+}
+
+impl Inputs {
+    /// Whether the same is asked for, wherever the bundle is.
+    pub(super) fn asks_the_same(&self, other: &Self) -> bool {
+        self.generation == other.generation && self.locations == other.locations
+    }
+}
+
+/// A write to the bundle, and what became of it.
+pub(super) struct Wrote {
+    pub(super) inputs: Inputs,
+    pub(super) at: Instant,
+    /// How often the very same has been written again.
+    pub(super) repairs: usize,
+}
+
+impl Wrote {
+    /// The record after a write of `inputs`, which may be a repair of the same.
+    pub(super) fn after(before: Option<Self>, inputs: Inputs) -> Self {
+        let repairs = before.filter(|wrote| wrote.inputs.asks_the_same(&inputs)).map_or(0, |wrote| wrote.repairs + 1);
+        Self { inputs, at: Instant::now(), repairs }
+    }
 }
 
 /// What a plan depends on in one location.

@@ -8,12 +8,13 @@ use kube::api::Resource as _;
 use kube::runtime::controller::Action;
 use kube::runtime::reflector::ObjectRef;
 
-use super::memory::{Inputs, Memory};
+use super::memory::{Inputs, Memory, Wrote};
 use super::observe::{Seen, observe};
 use super::{Context, Stored, id, report};
 use crate::api::QuayStorage;
 use crate::cluster::secret_watches::{Health, Version};
 use crate::cluster::{ApiProblem, secrets};
+use crate::plan::contest::{self, Contest};
 use crate::plan::{Desired, Plan, Standings};
 use crate::reason::{Failure, Reason};
 use crate::resource::ResourceId;
@@ -97,7 +98,11 @@ async fn pass_over(
             seen.observation.unwatched = Some(context.grants.bundle(&who.namespace).await);
         }
         let plan = Plan::make(&desired, &seen.observation);
-        let acted = act(context, who, &plan).await;
+        let acted = match contest(memory, &seen, &plan) {
+            Contest::Write => act(context, who, &plan).await,
+            Contest::Wait(wait, failure) => Acted::Held(Some(wait), failure),
+            Contest::Stop(failure) => Acted::Held(None, failure),
+        };
         if !matches!(acted, Acted::Raced(_)) || looks == LOOKS {
             break (seen, plan, acted);
         }
@@ -106,8 +111,13 @@ async fn pass_over(
     memory.settled = settled(&seen, &plan, &written);
     if let (Some(write), Acted::Wrote(version)) = (&plan.write, &written) {
         memory.unreported = Some((write.secret_name.clone(), version.resource_version().to_owned()));
+        memory.wrote = seen.inputs.clone().map(|inputs| Wrote::after(memory.wrote.take(), inputs));
         report::written(context, resource, write).await;
     }
+    let (held, held_for) = match &written {
+        Acted::Held(wait, _) => (true, *wait),
+        _ => (false, None),
+    };
     let written = written.into_status(memory.unreported.as_ref().filter(|(secret, _)| *secret == desired.bundle));
 
     let outcome = Outcome::Planned { bundle: &desired.bundle, plan: &plan, written: &written };
@@ -123,10 +133,11 @@ async fn pass_over(
     report::orphans(context, resource, &desired).await;
     report::status(context, who, resource, memory, status).await?;
     memory.unreported = None;
-    let look_again = matches!(written, Written::Failed(_))
+    let look_again = (matches!(written, Written::Failed(_)) && !held)
         || (seen.unwatched && !is_pending)
         || matches!(health, Health::Failing | Health::Forbidden);
-    let again = [seen.observation.next_proof, look_again.then_some(UNWATCHED_RETRY)].into_iter().flatten().min();
+    let again =
+        [seen.observation.next_proof, held_for, look_again.then_some(UNWATCHED_RETRY)].into_iter().flatten().min();
     Ok(again.map_or_else(Action::await_change, Action::requeue))
 }
 
@@ -137,17 +148,29 @@ enum Acted {
     /// Somebody else was faster.
     Raced(Failure),
     Failed(Failure),
+    /// Not written for now, or no more, because it keeps being undone.
+    Held(Option<Duration>, Failure),
 }
 
 impl Acted {
     /// As status is told of it; a write of before that status has not been told of yet counts, too.
     fn into_status(self, unreported: Option<&(String, String)>) -> Written {
         match (self, unreported) {
-            (Self::Raced(failure) | Self::Failed(failure), _) => Written::Failed(failure),
+            (Self::Raced(failure) | Self::Failed(failure) | Self::Held(_, failure), _) => Written::Failed(failure),
             (Self::Wrote(version), _) => Written::Done { resource_version: version.resource_version().to_owned() },
             (Self::NotNeeded, Some((_, version))) => Written::Done { resource_version: version.clone() },
             (Self::NotNeeded, None) => Written::NotNeeded,
         }
+    }
+}
+
+/// Whether what is to be written has been written before and undone, too often or too lately.
+fn contest(memory: &Memory, seen: &Seen, plan: &Plan) -> Contest {
+    match (&plan.write, &seen.inputs, &memory.wrote) {
+        (Some(write), Some(inputs), Some(last)) if last.inputs.asks_the_same(inputs) => {
+            contest::again(&write.secret_name, last.repairs, last.at.elapsed())
+        }
+        _ => Contest::Write,
     }
 }
 
@@ -192,6 +215,6 @@ fn settled(seen: &Seen, plan: &Plan, acted: &Acted) -> Option<(Inputs, Standings
     match acted {
         Acted::NotNeeded => Some((inputs, plan.standings.clone())),
         Acted::Wrote(version) => Some((Inputs { bundle: version.clone(), ..inputs }, plan.standings.clone())),
-        Acted::Raced(_) | Acted::Failed(_) => None,
+        Acted::Raced(_) | Acted::Failed(_) | Acted::Held(..) => None,
     }
 }

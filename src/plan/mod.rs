@@ -1,6 +1,7 @@
 //! PURE: what is desired and what was seen, turned into what is to be done.
 
 pub mod claim;
+pub mod contest;
 pub mod desired;
 pub mod key;
 pub mod observation;

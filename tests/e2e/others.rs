@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
-use kube::api::{Api, PostParams};
+use kube::api::{Api, Patch, PatchParams, PostParams};
 
-use crate::harness::audit::requests;
+use crate::harness::audit::{requests, until_quiet};
 use crate::harness::operator::Operator;
 use crate::harness::slow_network::SlowNetwork;
 use crate::harness::world::{World, eventually, is, message};
@@ -86,13 +86,50 @@ async fn a_key_that_is_created_with_its_resource_is_seen_however_answers_and_eve
     let network = SlowNetwork::with_jitter(world.plane.info("server"), Duration::from_millis(120)).await;
     let _operator = Operator::start_through(&world, &network.url).await;
     let names: Vec<String> = (0..40).map(|i| format!("r{i}")).collect();
-    for name in &names {
-        world.put_resource(name, "bundle", &[World::location(name, &iam, name)]).await;
+    for (gap, name) in (0..).zip(&names) {
+        world.put_resource(name, "no-bundle", &[World::location(name, &iam, name)]).await;
+        // Somewhere between the request for the key, its answer and its event.
+        let mut gap = tokio::time::interval(Duration::from_millis(20 + 3 * gap));
+        gap.tick().await;
+        gap.tick().await;
         world.put_key(name, &iam.key).await;
     }
     for name in &names {
         world.until(name, "proven", |r| is(r, "RoleProven", "True")).await;
     }
+}
+
+#[tokio::test]
+async fn a_fight_with_another_writer_ends_and_a_changed_key_is_still_written() {
+    let world = World::granted().await;
+    let iam = world.iam("a").await;
+    world.put_key("quay-user", &iam.key).await;
+    let config = "FEATURE_MAILING: false\n";
+    world.put_bundle("bundle", config).await;
+    let operator = Operator::start(&world).await;
+    world.put_resource("example", "bundle", &[World::location("default", &iam, "quay-user")]).await;
+    world.until_ready("example").await;
+    // As GitOps tools do, at once and every time, until the operator gives in.
+    let secrets = world.api::<Secret>();
+    let back = serde_json::json!({"stringData": {"config.yaml": config}});
+    let put_back = || async {
+        secrets.patch("bundle", &PatchParams::default(), &Patch::Merge(&back)).await.unwrap();
+    };
+    put_back().await;
+    eventually("the first undoing is put right", || async { (world.config("bundle").await != config).then_some(()) })
+        .await;
+    put_back().await;
+    let contested = world.until_reason("example", "Contested").await;
+    assert!(is(&contested, "Stalled", "True"));
+    assert!(message(&contested, "Ready").contains("--show-managed-fields"), "{}", message(&contested, "Ready"));
+    let asked = until_quiet(&world, &operator.credential).await;
+    assert_eq!(asked.iter().filter(|r| r.resource == "secrets" && r.is_write()).count(), 2);
+    assert_eq!(world.config("bundle").await, config);
+
+    let key = world.new_key(&iam.user).await;
+    world.put_key("quay-user", &key).await;
+    world.until_ready("example").await;
+    assert!(world.config("bundle").await.contains(&key.id));
 }
 
 #[tokio::test]
