@@ -23,6 +23,7 @@ check: ## Formatting, lints, documentation, generated files
 test: ## All tests, on a real API server and an AWS peer that are built on first use
 	$(PYTHON) tests/controlplane/build.py >/dev/null
 	$(PYTHON) tests/controlplane/venv.py >/dev/null
+	$(PYTHON) tests/readers/prepare.py >/dev/null
 	cargo test --locked --no-fail-fast
 
 demo: ## Show the main job end to end; KEEP=1 leaves it running

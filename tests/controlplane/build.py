@@ -50,7 +50,7 @@ def _build(directory: Path) -> None:
     # Only the holder of the lock builds, so whatever is unfinished here is nobody's.
     for left in STORE.glob("*.unfinished"):
         shutil.rmtree(left)
-    go = _go()
+    go = go_command()
     version = _required(r"^\s*k8s\.io/kubernetes (v\d+\.\d+\.\d+\S*)", "k8s.io/kubernetes")
     major, minor = version[1:].split(".")[:2]
     stamp = "k8s.io/component-base/version"
@@ -70,10 +70,10 @@ def _build(directory: Path) -> None:
 
 def _go_build(go: str, package: str, ldflags: str, output: Path) -> None:
     command = [go, "build", "-trimpath", f"-ldflags={ldflags}", "-o", str(output), package]
-    run_tool(command, f"go build {package}", HERE, _go_environment())
+    run_tool(command, f"go build {package}", HERE, go_environment())
 
 
-def _go_environment() -> dict[str, str]:
+def go_environment() -> dict[str, str]:
     # A workspace or flags from the caller would change what is built.
     return os.environ | {
         "CGO_ENABLED": "0",
@@ -83,7 +83,7 @@ def _go_environment() -> dict[str, str]:
     }
 
 
-def _go() -> str:
+def go_command() -> str:
     """A Go that is new enough: the one on PATH, else the one packaged on PyPI."""
     wanted = _required(r"^go (\d+\.\d+(?:\.\d+)?)", "go")
     found = shutil.which("go")
@@ -98,7 +98,7 @@ def _go() -> str:
 
 def _go_version(go: str) -> tuple[int, ...]:
     command = [go, "env", "GOVERSION"]
-    result = subprocess.run(command, cwd="/", env=_go_environment(), capture_output=True, text=True)
+    result = subprocess.run(command, cwd="/", env=go_environment(), capture_output=True, text=True)
     return _numbers(result.stdout) if result.returncode == 0 else ()
 
 

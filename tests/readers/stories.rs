@@ -1,0 +1,100 @@
+//! The stories of tests/cases in which config.yaml changes, as documents with an intent.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use registry_sts::api::QuayStorage;
+use registry_sts::api::quay_storage::SignatureVersion as Asked;
+use registry_sts::bundle::{Preference, SignatureVersion, StorageEntry};
+use registry_sts::place::{Endpoint, LocationName};
+use secrecy::SecretString;
+use serde::Deserialize as _;
+use serde_yaml::Value;
+
+use crate::documents::Case;
+use crate::intent::{DEFAULTS, Intent, Names, PREFERENCE, STORAGE};
+
+/// A story's folder, its document, and the text that it says shall come out.
+pub(crate) struct Story {
+    pub(crate) title: String,
+    pub(crate) case: Case,
+    pub(crate) told: String,
+}
+
+pub(crate) fn all() -> Vec<Story> {
+    let cases = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases");
+    let mut folders: Vec<_> = fs::read_dir(cases).unwrap().map(|entry| entry.unwrap().path()).collect();
+    folders.sort();
+    folders.iter().filter_map(|folder| story(folder)).collect()
+}
+
+/// None where config.yaml does not change.
+fn story(folder: &Path) -> Option<Story> {
+    let told = fs::read_to_string(folder.join("config.yaml")).ok()?;
+    let input = fs::read_to_string(folder.join("input.yaml")).unwrap();
+    let status: Value = serde_yaml::from_str(&fs::read_to_string(folder.join("status.yaml")).unwrap()).unwrap();
+    let mut resource = None;
+    let mut secrets = BTreeMap::new();
+    for document in serde_yaml::Deserializer::from_str(&input) {
+        let value = Value::deserialize(document).unwrap();
+        match value.get("kind").and_then(Value::as_str) {
+            Some("QuayStorage") => resource = Some(serde_yaml::from_value::<QuayStorage>(value).unwrap()),
+            Some(_) => {
+                let name = string(&value["metadata"]["name"]);
+                secrets.insert(name, value["stringData"].clone());
+            }
+            // What AWS says: the status tells what came of it.
+            None => {}
+        }
+    }
+    let spec = resource.expect("a story has a QuayStorage").spec;
+    let text = string(&secrets[&spec.config_bundle_secret]["config.yaml"]);
+    let written = strings(&status["configBundle"]["locations"]);
+    let entries = spec.locations.iter().filter(|location| written.contains(&location.name)).map(|location| {
+        let key = &secrets[&location.auth.access_key.secret_ref.name];
+        let endpoint = match (&location.region, &location.endpoint_url) {
+            (Some(region), _) => Endpoint::Region(region.parse().unwrap()),
+            (None, url) => Endpoint::Url(url.as_deref().unwrap().parse().unwrap()),
+        };
+        let signature_version = location.signature_version.map(|version| match version {
+            Asked::S3v4 => SignatureVersion::S3v4,
+            Asked::V4 => SignatureVersion::V4,
+        });
+        StorageEntry {
+            name: location.name.parse().unwrap(),
+            role_arn: location.role_arn.parse().unwrap(),
+            bucket: location.bucket.parse().unwrap(),
+            storage_path: location.storage_path.parse().unwrap(),
+            endpoint,
+            access_key_id: string(&key["AWS_ACCESS_KEY_ID"]),
+            secret_access_key: SecretString::from(string(&key["AWS_SECRET_ACCESS_KEY"])),
+            maximum_chunk_size_gb: location.maximum_chunk_size_gb,
+            signature_version,
+        }
+    });
+    let entries: Vec<StorageEntry> = entries.collect();
+    let ours: Vec<LocationName> = entries.iter().map(|entry| entry.name.clone()).collect();
+    let intent = Intent { entries, ours, preference: Preference::Keep, replicate: spec.replicate };
+    let title = folder.file_name().unwrap().to_string_lossy().into_owned();
+    let names = Some(names(&text));
+    Some(Story { title, case: Case { text, intent, names }, told })
+}
+
+fn names(text: &str) -> Names {
+    let document: Value = serde_yaml::from_str(text).unwrap();
+    let locations = document.get(STORAGE).and_then(Value::as_mapping).cloned().unwrap_or_default();
+    Names {
+        locations: locations.keys().map(|name| (string(name), true)).collect(),
+        preference: document.get(PREFERENCE).map(strings),
+        defaults: document.get(DEFAULTS).map(strings),
+    }
+}
+
+fn string(value: &Value) -> String {
+    value.as_str().expect("a string").to_owned()
+}
+
+fn strings(value: &Value) -> Vec<String> {
+    value.as_sequence().into_iter().flatten().map(string).collect()
+}
