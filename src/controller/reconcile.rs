@@ -91,34 +91,16 @@ async fn pass_over(
         return Ok(Action::requeue(UNWATCHED_RETRY));
     }
     let announcement = ANNOUNCED_AFTER.checked_sub(memory.met.1.elapsed());
-    let mut looks = 1;
-    let (seen, plan, written) = loop {
-        let mut seen = observe(context, who, resource, &desired, memory, announcement.is_some()).await;
-        if health == Health::Forbidden {
-            seen.observation.unwatched = Some(context.grants.bundle(&who.namespace).await);
-        }
-        let plan = Plan::make(&desired, &seen.observation);
-        let acted = match contest(memory, &seen, &plan) {
-            Contest::Write => act(context, who, &plan).await,
-            Contest::Wait(wait, failure) => Acted::Held(Some(wait), failure),
-            Contest::Stop(failure) => Acted::Held(None, failure),
-        };
-        if !matches!(acted, Acted::Raced(_)) || looks == LOOKS {
-            break (seen, plan, acted);
-        }
-        looks += 1;
-    };
-    memory.settled = settled(&seen, &plan, &written);
-    if let (Some(write), Acted::Wrote(version)) = (&plan.write, &written) {
+    let (seen, plan, acted) =
+        look_and_act(context, who, resource, &desired, health, memory, announcement.is_some()).await;
+    memory.settled = settled(&seen, &plan, &acted);
+    if let (Some(write), Acted::Wrote(version)) = (&plan.write, &acted) {
         memory.unreported = Some((write.secret_name.clone(), version.resource_version().to_owned()));
         memory.wrote = seen.inputs.clone().map(|inputs| Wrote::after(memory.wrote.take(), inputs));
         report::written(context, resource, write).await;
     }
-    let (held, held_for) = match &written {
-        Acted::Held(wait, _) => (true, *wait),
-        _ => (false, None),
-    };
-    let written = written.into_status(memory.unreported.as_ref().filter(|(secret, _)| *secret == desired.bundle));
+    let act_again = acted.again();
+    let written = acted.into_status(memory.unreported.as_ref().filter(|(secret, _)| *secret == desired.bundle));
 
     let outcome = Outcome::Planned { bundle: &desired.bundle, plan: &plan, written: &written };
     let status = status::report(&outcome, before, generation, Timestamp::now());
@@ -133,12 +115,39 @@ async fn pass_over(
     report::orphans(context, resource, &desired).await;
     report::status(context, who, resource, memory, status).await?;
     memory.unreported = None;
-    let look_again = (matches!(written, Written::Failed(_)) && !held)
-        || (seen.unwatched && !is_pending)
-        || matches!(health, Health::Failing | Health::Forbidden);
-    let again =
-        [seen.observation.next_proof, held_for, look_again.then_some(UNWATCHED_RETRY)].into_iter().flatten().min();
+    let unwatched = (seen.unwatched && !is_pending) || matches!(health, Health::Failing | Health::Forbidden);
+    let look_again = unwatched.then_some(UNWATCHED_RETRY);
+    let again = [seen.observation.next_proof, act_again, look_again].into_iter().flatten().min();
     Ok(again.map_or_else(Action::await_change, Action::requeue))
+}
+
+/// Observes, plans and acts; again, if somebody else was faster.
+async fn look_and_act(
+    context: &Context,
+    who: &ResourceId,
+    resource: &QuayStorage,
+    desired: &Desired,
+    health: Health,
+    memory: &mut Memory,
+    awaited: bool,
+) -> (Seen, Plan, Acted) {
+    let mut looks = 1;
+    loop {
+        let mut seen = observe(context, who, resource, desired, memory, awaited).await;
+        if health == Health::Forbidden {
+            seen.observation.unwatched = Some(context.grants.bundle(&who.namespace).await);
+        }
+        let plan = Plan::make(desired, &seen.observation);
+        let acted = match contest(memory, &seen, &plan) {
+            Contest::Write => act(context, who, &plan).await,
+            Contest::Wait(wait, failure) => Acted::Held(Some(wait), failure),
+            Contest::Stop(failure) => Acted::Held(None, failure),
+        };
+        if !matches!(acted, Acted::Raced(_)) || looks == LOOKS {
+            return (seen, plan, acted);
+        }
+        looks += 1;
+    }
 }
 
 /// What came of a plan's write.
@@ -153,6 +162,15 @@ enum Acted {
 }
 
 impl Acted {
+    /// When to act again, if nothing else happens.
+    fn again(&self) -> Option<Duration> {
+        match self {
+            Self::NotNeeded | Self::Wrote(_) => None,
+            Self::Raced(_) | Self::Failed(_) => Some(UNWATCHED_RETRY),
+            Self::Held(wait, _) => *wait,
+        }
+    }
+
     /// As status is told of it; a write of before that status has not been told of yet counts, too.
     fn into_status(self, unreported: Option<&(String, String)>) -> Written {
         match (self, unreported) {

@@ -178,7 +178,7 @@ fn rendered(
         }
     }
     let rendered = render::render(desired, seen, config)
-        .map_err(|refusal| uneditable(format!("Secret {name}, key config.yaml: {refusal}. Nothing was changed.")))?;
+        .map_err(|refusal| uneditable(format!("Secret {name}: {refusal}. Nothing was changed.")))?;
     if secret.immutable && rendered.config.is_some() {
         return Err(Failure::new(
             Reason::BundleImmutable,

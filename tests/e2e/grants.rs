@@ -84,6 +84,25 @@ async fn a_key_that_may_not_be_read_while_the_bundle_may_heals_with_the_grant() 
 }
 
 #[tokio::test]
+async fn a_grant_that_is_taken_away_and_given_back_changes_no_bundle() {
+    let world = World::granted().await;
+    let iam = world.iam("a").await;
+    world.put_key("quay-user", &iam.key).await;
+    world.put_bundle("bundle", CONFIG).await;
+    let operator = Operator::start(&world).await;
+    put(&world, "bundle", &iam, "quay-user").await;
+    world.until_ready("bundle").await;
+    let version = world.bundle("bundle").await.metadata.resource_version;
+    drop(operator);
+    world.revoke().await;
+    let _operator = Operator::start(&world).await;
+    world.until_reason("bundle", "KeySecretForbidden").await;
+    world.grant().await;
+    world.until_ready("bundle").await;
+    assert_eq!(world.bundle("bundle").await.metadata.resource_version, version);
+}
+
+#[tokio::test]
 async fn where_secrets_may_not_be_watched_changes_are_seen_late_and_status_says_so() {
     let world = World::new().await;
     let iam = world.iam("a").await;

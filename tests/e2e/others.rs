@@ -100,6 +100,34 @@ async fn a_key_that_is_created_with_its_resource_is_seen_however_answers_and_eve
 }
 
 #[tokio::test]
+async fn what_is_deleted_and_created_again_is_another_object_of_the_same_name() {
+    let world = World::granted().await;
+    let iam = world.iam("a").await;
+    let config = "FEATURE_MAILING: false\n";
+    world.put_key("quay-user", &iam.key).await;
+    world.put_bundle("bundle", config).await;
+    let operator = Operator::start(&world).await;
+    let location = World::location("default", &iam, "quay-user");
+    let first = world.put_resource("example", "bundle", std::slice::from_ref(&location)).await;
+    world.until_ready("example").await;
+
+    world.put_bundle("bundle", config).await;
+    eventually("the new bundle has the entry", || async { (world.config("bundle").await != config).then_some(()) })
+        .await;
+    let version = world.bundle("bundle").await.metadata.resource_version;
+    let pairs = [("AWS_ACCESS_KEY_ID", iam.key.id.as_str()), ("AWS_SECRET_ACCESS_KEY", iam.key.secret.as_str())];
+    world.put_secret("quay-user", &pairs).await;
+    let resources = world.api::<registry_sts::api::QuayStorage>();
+    resources.delete("example", &kube::api::DeleteParams::default()).await.unwrap();
+    let second = world.put_resource("example", "bundle", &[location]).await;
+    assert_ne!(first.metadata.uid, second.metadata.uid);
+    world.until_ready("example").await;
+    until_quiet(&world, &operator.credential).await;
+    world.until_ready("example").await;
+    assert_eq!(world.bundle("bundle").await.metadata.resource_version, version, "the same needs no write");
+}
+
+#[tokio::test]
 async fn a_fight_with_another_writer_ends_and_a_changed_key_is_still_written() {
     let world = World::granted().await;
     let iam = world.iam("a").await;

@@ -79,6 +79,11 @@ impl World {
         apply(&self.admin, &binding).await;
     }
 
+    pub(crate) async fn revoke(&self) {
+        let bindings: Api<k8s_openapi::api::rbac::v1::RoleBinding> = self.api();
+        bindings.delete("registry-sts-bundle", &kube::api::DeleteParams::default()).await.unwrap();
+    }
+
     pub(crate) fn api<K>(&self) -> Api<K>
     where
         K: kube::Resource<Scope = kube::core::NamespaceResourceScope>,
