@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 PYTHON ?= python3
 
-.PHONY: help build generate check test demo fuzz
+.PHONY: help build generate check test bench demo fuzz
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,6 +25,9 @@ test: ## All tests, on a real API server and an AWS peer that are built on first
 	$(PYTHON) tests/controlplane/venv.py >/dev/null
 	$(PYTHON) tests/readers/prepare.py >/dev/null
 	cargo test --locked --no-fail-fast
+
+bench: ## Measure the edit of config.yaml, side by side with a YAML library
+	cargo bench --locked --bench edit
 
 fuzz: ## Fuzz the edit and the parsers, each for FUZZ_SECONDS (60); needs a C++ compiler
 	$(PYTHON) fuzz/run.py

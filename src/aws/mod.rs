@@ -63,7 +63,7 @@ impl Aws {
     }
 
     fn sts(&self, key: &AccessKey) -> aws_sdk_sts::Client {
-        let credentials = Credentials::from_keys(key.id(), key.secret().expose_secret(), None);
+        let credentials = Credentials::new(key.id(), key.secret().expose_secret(), None, None, "registry-sts");
         let timeouts = TimeoutConfig::builder().operation_timeout(CALL_TIMEOUT).connect_timeout(CALL_TIMEOUT / 2);
         let config = aws_sdk_sts::Config::builder()
             .behavior_version(BehaviorVersion::latest())

@@ -12,7 +12,7 @@ use kube::api::{Api, DeleteParams, ListParams};
 use serde_json::{Value, json};
 
 use crate::harness::audit::{requests, until_quiet, until_quiet_for};
-use crate::harness::operator::Operator;
+use crate::harness::operator::{Operator, ready_world};
 use crate::harness::world::{World, condition, eventually, is, message};
 
 const CONFIG: &str = "DB_URI: postgresql://quay:hunter2-of-the-database@db/quay\n";
@@ -26,12 +26,7 @@ fn silent_aws() -> (TcpListener, String) {
 
 #[tokio::test]
 async fn after_a_restart_nothing_is_written_that_is_right_already() {
-    let world = World::granted().await;
-    let iam = world.iam("a").await;
-    world.put_key("quay-user", &iam.key).await;
-    world.put_bundle("bundle", CONFIG).await;
-    let mut first = Operator::start(&world).await;
-    world.put_resource("example", "bundle", &[World::location("default", &iam, "quay-user")]).await;
+    let (world, iam, mut first) = ready_world(CONFIG).await;
     let before = world.until_ready("example").await;
     until_quiet(&world, &first.credential).await;
     first.ends_gracefully().await;
@@ -81,12 +76,7 @@ async fn a_silent_aws_is_announced_and_neither_stops_other_resources_nor_the_pro
 
 #[tokio::test]
 async fn a_restart_while_aws_is_silent_leaves_a_proven_registry_ready() {
-    let world = World::granted().await;
-    let iam = world.iam("a").await;
-    world.put_key("quay-user", &iam.key).await;
-    world.put_bundle("bundle", CONFIG).await;
-    let mut first = Operator::start(&world).await;
-    world.put_resource("example", "bundle", &[World::location("default", &iam, "quay-user")]).await;
+    let (world, _iam, mut first) = ready_world(CONFIG).await;
     let before = world.until_ready("example").await;
     first.ends_gracefully().await;
     let (listener, url) = silent_aws();
@@ -175,13 +165,7 @@ async fn an_object_that_cannot_be_decoded_is_reported_and_does_not_stop_the_othe
 
 #[tokio::test]
 async fn nothing_is_written_into_a_namespace_that_is_being_deleted_and_nothing_is_tried_again_and_again() {
-    let world = World::granted().await;
-    let iam = world.iam("a").await;
-    world.put_key("quay-user", &iam.key).await;
-    world.put_bundle("bundle", CONFIG).await;
-    let operator = Operator::start(&world).await;
-    world.put_resource("example", "bundle", &[World::location("default", &iam, "quay-user")]).await;
-    world.until_ready("example").await;
+    let (world, iam, operator) = ready_world(CONFIG).await;
     until_quiet(&world, &operator.credential).await;
 
     // Without a namespace controller the namespace stays as it is at the beginning of its end.

@@ -1,7 +1,7 @@
 //! The main job: prove, then write, and change only what is ours.
 
 use crate::harness::audit::until_quiet;
-use crate::harness::operator::Operator;
+use crate::harness::operator::{Operator, ready_world};
 use crate::harness::world::{World, condition, is};
 
 const CONFIG: &str = "\
@@ -40,13 +40,7 @@ async fn several_locations_of_a_new_resource_are_written_at_once() {
 
 #[tokio::test]
 async fn a_proven_role_is_written_and_every_other_byte_is_as_it_was() {
-    let world = World::granted().await;
-    let iam = world.iam("a").await;
-    world.put_bundle("bundle", CONFIG).await;
-    world.put_key("quay-user", &iam.key).await;
-    let operator = Operator::start(&world).await;
-    world.put_resource("example", "bundle", &[World::location("default", &iam, "quay-user")]).await;
-
+    let (world, iam, operator) = ready_world(CONFIG).await;
     let ready = world.until_ready("example").await;
     assert!(is(&ready, "RoleProven", "True") && is(&ready, "BundleCurrent", "True"));
     assert!(is(&ready, "StorageProven", "Unknown"), "what is not exercised is not called proven");

@@ -9,9 +9,9 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::api::{Api, Patch, PatchParams, PostParams};
 
 use crate::harness::audit::{requests, until_quiet};
-use crate::harness::operator::Operator;
+use crate::harness::operator::{Operator, ready_world};
 use crate::harness::slow_network::SlowNetwork;
-use crate::harness::world::{World, eventually, is, message};
+use crate::harness::world::{Iam, World, eventually, is, message};
 
 /// Counts up in a key of config.yaml of its own, with a precondition, as fast as it can. Its edit of before is there
 /// whenever it looks.
@@ -36,13 +36,7 @@ async fn count_up(secrets: Api<Secret>, stop: Arc<AtomicBool>, count: Arc<Atomic
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_edit_of_another_key_is_never_lost_while_keys_rotate_and_conflicts_are_looked_at_again() {
-    let world = World::granted().await;
-    let iam = world.iam("a").await;
-    world.put_key("quay-user", &iam.key).await;
-    world.put_bundle("bundle", "# before\nCOUNTER: 0 # ours\nFEATURE_MAILING: false\n").await;
-    let operator = Operator::start(&world).await;
-    world.put_resource("example", "bundle", &[World::location("default", &iam, "quay-user")]).await;
-    world.until_ready("example").await;
+    let (world, iam, operator) = ready_world("# before\nCOUNTER: 0 # ours\nFEATURE_MAILING: false\n").await;
 
     let (stop, count) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
     let writer = tokio::spawn(count_up(world.api(), Arc::clone(&stop), Arc::clone(&count)));
@@ -129,14 +123,8 @@ async fn what_is_deleted_and_created_again_is_another_object_of_the_same_name() 
 
 #[tokio::test]
 async fn a_fight_with_another_writer_ends_and_a_changed_key_is_still_written() {
-    let world = World::granted().await;
-    let iam = world.iam("a").await;
-    world.put_key("quay-user", &iam.key).await;
     let config = "FEATURE_MAILING: false\n";
-    world.put_bundle("bundle", config).await;
-    let operator = Operator::start(&world).await;
-    world.put_resource("example", "bundle", &[World::location("default", &iam, "quay-user")]).await;
-    world.until_ready("example").await;
+    let (world, iam, operator) = ready_world(config).await;
     // As GitOps tools do, at once and every time, until the operator gives in.
     let secrets = world.api::<Secret>();
     let back = serde_json::json!({"stringData": {"config.yaml": config}});
@@ -185,43 +173,40 @@ async fn a_location_that_another_resource_writes_is_left_to_it() {
     assert!(config.contains("DISTRIBUTED_STORAGE_PREFERENCE:\n  - \"default\"\n  - \"second\"\n"), "{config}");
 }
 
-#[tokio::test]
-async fn a_claim_passes_on_when_its_owner_gives_the_location_up() {
+/// A world in which resource `one` writes location `default`, and `two` would write it otherwise.
+async fn claimed_world() -> (World, Iam, Operator) {
     let world = World::granted().await;
     let iam = world.iam("a").await;
     world.put_key("quay-user", &iam.key).await;
     world.put_bundle("bundle", "FEATURE_MAILING: false\n").await;
-    let _operator = Operator::start(&world).await;
-    let location = World::location("default", &iam, "quay-user");
+    let operator = Operator::start(&world).await;
+    let mut location = World::location("default", &iam, "quay-user");
     world.put_resource("one", "bundle", std::slice::from_ref(&location)).await;
     world.until_ready("one").await;
-    let mut heir = location;
-    heir["maximumChunkSizeGb"] = serde_json::json!(4);
-    world.put_resource("two", "bundle", &[heir]).await;
+    location["maximumChunkSizeGb"] = serde_json::json!(4);
+    world.put_resource("two", "bundle", &[location]).await;
     world.until_reason("two", "LocationClaimed").await;
-    // The same bundle and the same key, another location: nothing but the claim changes.
-    world.put_resource("one", "bundle", &[World::location("second", &iam, "quay-user")]).await;
+    (world, iam, operator)
+}
+
+async fn the_heir_writes(world: &World) {
     world.until_ready("two").await;
-    world.until_ready("one").await;
     assert!(world.config("bundle").await.contains("maximum_chunk_size_gb: 4\n"));
 }
 
 #[tokio::test]
-async fn a_claim_passes_on_when_its_owner_is_deleted() {
-    let world = World::granted().await;
-    let iam = world.iam("a").await;
-    world.put_key("quay-user", &iam.key).await;
-    world.put_bundle("bundle", "FEATURE_MAILING: false\n").await;
-    let _operator = Operator::start(&world).await;
-    let location = World::location("default", &iam, "quay-user");
-    world.put_resource("one", "bundle", std::slice::from_ref(&location)).await;
+async fn a_claim_passes_on_when_its_owner_gives_the_location_up() {
+    let (world, iam, _operator) = claimed_world().await;
+    // The same bundle and the same key, another location: nothing but the claim changes.
+    world.put_resource("one", "bundle", &[World::location("second", &iam, "quay-user")]).await;
+    the_heir_writes(&world).await;
     world.until_ready("one").await;
-    let mut heir = location;
-    heir["maximumChunkSizeGb"] = serde_json::json!(4);
-    world.put_resource("two", "bundle", &[heir]).await;
-    world.until_reason("two", "LocationClaimed").await;
+}
+
+#[tokio::test]
+async fn a_claim_passes_on_when_its_owner_is_deleted() {
+    let (world, _iam, _operator) = claimed_world().await;
     let resources = world.api::<registry_sts::api::QuayStorage>();
     resources.delete("one", &kube::api::DeleteParams::default()).await.unwrap();
-    world.until_ready("two").await;
-    assert!(world.config("bundle").await.contains("maximum_chunk_size_gb: 4\n"));
+    the_heir_writes(&world).await;
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::harness::audit::{Request, requests, until_quiet, until_quiet_for};
-use crate::harness::operator::Operator;
+use crate::harness::operator::{Operator, ready_world};
 use crate::harness::world::{World, apply};
 
 const CONFIG: &str = "DB_URI: postgresql://quay:hunter2-of-the-database@db/quay\n";
@@ -53,13 +53,7 @@ async fn a_new_resource_costs_two_reads_and_two_writes_and_then_nothing() {
 
 #[tokio::test]
 async fn what_changes_in_a_bundle_beside_our_entry_costs_one_read_and_no_write() {
-    let world = World::granted().await;
-    let iam = world.iam("a").await;
-    world.put_key("quay-user", &iam.key).await;
-    world.put_bundle("bundle", CONFIG).await;
-    let operator = Operator::start(&world).await;
-    world.put_resource("example", "bundle", &[World::location("default", &iam, "quay-user")]).await;
-    world.until_ready("example").await;
+    let (world, _iam, operator) = ready_world(CONFIG).await;
     let from = until_quiet(&world, &operator.credential).await.len();
 
     // Another Secret of the namespace, another key of the bundle, then a change that has to be answered: when that has

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
-use super::world::World;
+use super::world::{Iam, World};
 
 pub(crate) struct Operator {
     child: Child,
@@ -86,6 +86,18 @@ impl Operator {
         let out = std::fs::read_to_string(self.log.with_extension("out")).unwrap();
         std::fs::read_to_string(&self.log).unwrap() + &out
     }
+}
+
+/// A world in which resource `example` keeps location `default` of `bundle` with the key in `quay-user`, and is Ready.
+pub(crate) async fn ready_world(config: &str) -> (World, Iam, Operator) {
+    let world = World::granted().await;
+    let iam = world.iam("a").await;
+    world.put_key("quay-user", &iam.key).await;
+    world.put_bundle("bundle", config).await;
+    let operator = Operator::start(&world).await;
+    world.put_resource("example", "bundle", &[World::location("default", &iam, "quay-user")]).await;
+    world.until_ready("example").await;
+    (world, iam, operator)
 }
 
 impl Drop for Operator {
