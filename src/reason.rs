@@ -115,7 +115,9 @@ reasons! {
     BundleUneditable: Edit,
     /// The bundle has the location at another place, and nobody consented to the move.
     WouldMoveData: Edit,
-    /// Somebody else keeps undoing what is written.
+    /// Somebody else undid what was written; it is put right later.
+    EntryUndone: Waits,
+    /// Somebody else keeps undoing what is written; it is put right no more.
     Contested: Edit,
     /// Another `QuayStorage` writes this location.
     LocationClaimed: Edit,

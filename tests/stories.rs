@@ -42,6 +42,8 @@ struct World {
     #[serde(default)]
     proofs: BTreeMap<String, Told>,
     #[serde(default)]
+    written: BTreeMap<String, String>,
+    #[serde(default)]
     claimed: BTreeMap<String, String>,
 }
 
@@ -141,7 +143,12 @@ fn observe(desired: &Desired, secrets: &BTreeMap<String, Value>, world: &World, 
             (_, Told::AwsUnreachable) => ProofState::Failed(failure(Reason::AwsUnreachable)),
             (_, Told::Stale) => ProofState::Stale(proof(an_hour_ago), failure(Reason::AwsUnreachable)),
         };
-        ObservedLocation { key, proof, claimed_by: world.claimed.get(&location.name).cloned() }
+        ObservedLocation {
+            key,
+            proof,
+            written_at: world.written.get(&location.name).cloned(),
+            claimed_by: world.claimed.get(&location.name).cloned(),
+        }
     });
     let locations: Vec<_> = locations.collect();
     let bundle = match secrets.get(&desired.bundle) {

@@ -53,7 +53,20 @@ pub struct ConfigBundleStatus {
 
     /// The locations that this resource has in the bundle.
     #[serde(default)]
-    pub locations: Vec<String>,
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    pub locations: Vec<WrittenLocation>,
+}
+
+/// A location that stands in the bundle.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct WrittenLocation {
+    /// The location's name.
+    pub name: String,
+
+    /// Where its blobs are, as `acceptPlace` spells it: a later entry at another place needs consent, even if this one
+    /// is gone from the bundle by then.
+    pub place: String,
 }
 
 /// One location's proof.

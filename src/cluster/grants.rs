@@ -1,6 +1,7 @@
 //! The commands that grant what is missing.
 
 use k8s_openapi::api::authentication::v1::SelfSubjectReview;
+use k8s_openapi::api::authorization::v1::{ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec};
 use kube::api::{Api, PostParams};
 use tokio::sync::OnceCell;
 
@@ -34,6 +35,26 @@ impl Grants {
         let user = review.status.and_then(|status| status.user_info?.username);
         Ok(user.map_or_else(|| UNKNOWN_SUBJECT.to_owned(), |user| subject_of(&user)))
     }
+}
+
+/// Whether the operator may list and watch the Secrets of a namespace now.
+pub(super) async fn may_watch(client: &kube::Client, namespace: &str) -> bool {
+    let reviews: Api<SelfSubjectAccessReview> = Api::all(client.clone());
+    for verb in ["list", "watch"] {
+        let attributes = ResourceAttributes {
+            namespace: Some(namespace.into()),
+            resource: Some("secrets".into()),
+            verb: Some(verb.into()),
+            ..ResourceAttributes::default()
+        };
+        let spec = SelfSubjectAccessReviewSpec { resource_attributes: Some(attributes), ..Default::default() };
+        let review = SelfSubjectAccessReview { spec, ..SelfSubjectAccessReview::default() };
+        let answer = super::answered(reviews.create(&PostParams::default(), &review)).await;
+        if !answer.ok().and_then(|review| review.status).is_some_and(|status| status.allowed) {
+            return false;
+        }
+    }
+    true
 }
 
 fn subject_of(user: &str) -> String {

@@ -5,6 +5,7 @@ pub mod grants;
 pub mod namespaces;
 pub mod secret_watches;
 pub mod secrets;
+pub mod version;
 
 use std::future::Future;
 use std::time::Duration;

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use futures::{StreamExt as _, pin_mut};
 use k8s_openapi::api::core::v1::Secret;
@@ -14,51 +15,13 @@ use kube::runtime::watcher::{self, Event};
 use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::ApiProblem;
+use super::grants::may_watch;
+use super::version::Version;
+use super::{ApiProblem, REQUEST_TIMEOUT};
 use crate::resource::ResourceId;
 
-/// Which Secret, at which version.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Version {
-    /// There is none of that name.
-    Absent,
-    /// This one.
-    At {
-        /// Its uid.
-        uid: String,
-        /// Its resourceVersion.
-        resource_version: String,
-    },
-}
-
-impl Version {
-    /// The version that an object's metadata tells.
-    pub fn of(metadata: &ObjectMeta) -> Self {
-        Self::At {
-            uid: metadata.uid.clone().unwrap_or_default(),
-            resource_version: metadata.resource_version.clone().unwrap_or_default(),
-        }
-    }
-
-    /// The object's resourceVersion; empty for one that is absent.
-    pub fn resource_version(&self) -> &str {
-        match self {
-            Self::Absent => "",
-            Self::At { resource_version, .. } => resource_version,
-        }
-    }
-
-    /// Whether a watch that tells this version lags behind the one that is known. The API server's versions are
-    /// decimal numbers that grow.
-    fn is_older_than(&self, known: &Self) -> bool {
-        match (self, known) {
-            (Self::At { resource_version: told, .. }, Self::At { resource_version: known, .. }) => {
-                matches!((told.parse::<u128>(), known.parse::<u128>()), (Ok(told), Ok(known)) if told < known)
-            }
-            _ => false,
-        }
-    }
-}
+/// How often it is asked whether a watch that was refused is granted now.
+const REFUSED_RETRY: Duration = Duration::from_secs(15);
 
 /// How a namespace's watch is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -186,14 +149,40 @@ impl SecretWatches {
     }
 
     async fn follow(self, namespace: String) {
-        let secrets: Api<PartialObjectMeta<Secret>> = Api::namespaced(self.client.clone(), &namespace);
+        loop {
+            self.follow_until_refused(&namespace).await;
+            // A watch that was refused would go on without a word once it is granted: so it is begun anew then.
+            tokio::time::sleep(REFUSED_RETRY).await;
+            while !may_watch(&self.client, &namespace).await {
+                tokio::time::sleep(REFUSED_RETRY).await;
+            }
+        }
+    }
+
+    async fn follow_until_refused(&self, namespace: &str) {
+        let secrets: Api<PartialObjectMeta<Secret>> = Api::namespaced(self.client.clone(), namespace);
         // Small pages: a Secret's metadata can hold all of it again (`last-applied-configuration`).
         let events = watcher::watcher(secrets, watcher::Config::default().page_size(50)).default_backoff();
         pin_mut!(events);
-        while let Some(event) = events.next().await {
-            if let Some(known) = self.lock().get_mut(&namespace) {
-                let to_tell = known.take(event);
-                self.tell(&namespace, &to_tell);
+        let mut synced = false;
+        loop {
+            // The first list has a limit; afterwards there may be nothing to tell for hours.
+            let limit = if synced { Duration::MAX } else { REQUEST_TIMEOUT };
+            let Ok(Some(event)) = tokio::time::timeout(limit, events.next()).await else {
+                if let Some(known) = self.lock().get_mut(namespace) {
+                    let concerned = known.becomes(Health::Failing);
+                    self.tell(namespace, &concerned);
+                }
+                continue;
+            };
+            synced |= matches!(event, Ok(Event::InitDone));
+            let refused = event.as_ref().is_err_and(is_refusal);
+            if let Some(known) = self.lock().get_mut(namespace) {
+                let concerned = known.take(event);
+                self.tell(namespace, &concerned);
+            }
+            if refused {
+                return;
             }
         }
     }
@@ -210,6 +199,16 @@ impl SecretWatches {
     }
 }
 
+/// Whether the API server has refused the list or the watch.
+fn is_refusal(error: &watcher::Error) -> bool {
+    match error {
+        watcher::Error::InitialListFailed(error) | watcher::Error::WatchStartFailed(error) => {
+            ApiProblem::from(error) == ApiProblem::Forbidden
+        }
+        _ => false,
+    }
+}
+
 impl Namespace {
     /// Takes what the watch says; tells which resources it concerns.
     fn take(&mut self, event: watcher::Result<Event<PartialObjectMeta<Secret>>>) -> HashSet<String> {
@@ -220,18 +219,10 @@ impl Namespace {
                 }
                 HashSet::new()
             }
-            Ok(Event::InitApply(secret)) => self.told(&secret.metadata, Version::of(&secret.metadata)),
-            // A watch that was refused and is granted again goes on without a list.
-            Ok(Event::Apply(secret)) => {
-                let mut concerned = self.becomes(Health::Synced);
-                concerned.extend(self.told(&secret.metadata, Version::of(&secret.metadata)));
-                concerned
+            Ok(Event::InitApply(secret) | Event::Apply(secret)) => {
+                self.told(&secret.metadata, Version::of(&secret.metadata))
             }
-            Ok(Event::Delete(secret)) => {
-                let mut concerned = self.becomes(Health::Synced);
-                concerned.extend(self.told(&secret.metadata, Version::Absent));
-                concerned
-            }
+            Ok(Event::Delete(secret)) => self.told(&secret.metadata, Version::Absent),
             Ok(Event::InitDone) => {
                 let mut concerned = self.becomes(Health::Synced);
                 // What a list no longer lists is gone.
@@ -244,15 +235,9 @@ impl Namespace {
             }
             Err(error) => {
                 tracing::debug!(%error, "Secrets of a namespace cannot be watched");
-                let forbidden = match &error {
-                    watcher::Error::InitialListFailed(error) | watcher::Error::WatchStartFailed(error) => {
-                        ApiProblem::from(error) == ApiProblem::Forbidden
-                    }
-                    _ => false,
-                };
                 // An interrupted watch catches up when it can: what it then tells is compared with what is known.
                 match self.health {
-                    _ if forbidden => self.becomes(Health::Forbidden),
+                    _ if is_refusal(&error) => self.becomes(Health::Forbidden),
                     Health::Starting => self.becomes(Health::Failing),
                     Health::Synced | Health::Failing | Health::Forbidden => HashSet::new(),
                 }

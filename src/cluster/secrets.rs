@@ -10,7 +10,7 @@ use kube::api::{Api, Patch, PatchParams};
 use secrecy::{ExposeSecret as _, SecretSlice, SecretString};
 use serde_json::json;
 
-use super::secret_watches::Version;
+use super::version::Version;
 use super::{ApiProblem, answered};
 use crate::plan::BundleWrite;
 use crate::plan::observation::{BundleSecret, CONFIG};

@@ -5,15 +5,18 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::api::QuayStorage;
-use crate::cluster::secret_watches::Version;
+use crate::cluster::version::Version;
 use crate::plan::key::AccessKey;
 use crate::plan::{ProofState, Standings};
 use crate::reason::Failure;
 
 /// One resource's memory.
+#[derive(Default)]
 pub(super) struct Memory {
-    /// When this process first met this generation of the resource.
-    pub(super) met: (Option<i64>, Instant),
+    /// The generation of the resource that was passed over last.
+    pub(super) met: Option<i64>,
+    /// Since when answers of AWS are awaited, while they are.
+    pub(super) awaiting: Option<Instant>,
     /// The uid of the resource that is remembered: another of the same name is another resource.
     pub(super) uid: Option<String>,
     /// The keys as they were read, by Secret.
@@ -26,20 +29,6 @@ pub(super) struct Memory {
     pub(super) unreported: Option<(String, String)>,
     /// The resource as our last status write left it: the watch may not have told us of it yet.
     pub(super) reported: Option<Arc<QuayStorage>>,
-}
-
-impl Default for Memory {
-    fn default() -> Self {
-        Self {
-            met: (None, Instant::now()),
-            uid: None,
-            keys: BTreeMap::new(),
-            settled: None,
-            wrote: None,
-            unreported: None,
-            reported: None,
-        }
-    }
 }
 
 impl Memory {
@@ -70,26 +59,19 @@ pub(super) struct Inputs {
     pub(super) locations: Vec<LocationInput>,
 }
 
-impl Inputs {
-    /// Whether the same is asked for, wherever the bundle is.
-    pub(super) fn asks_the_same(&self, other: &Self) -> bool {
-        self.generation == other.generation && self.locations == other.locations
-    }
-}
-
 /// A write to the bundle, and what became of it.
 pub(super) struct Wrote {
-    pub(super) inputs: Inputs,
+    pub(super) intent: [u8; 32],
     pub(super) at: Instant,
     /// How often the very same has been written again.
     pub(super) repairs: usize,
 }
 
 impl Wrote {
-    /// The record after a write of `inputs`, which may be a repair of the same.
-    pub(super) fn after(before: Option<Self>, inputs: Inputs) -> Self {
-        let repairs = before.filter(|wrote| wrote.inputs.asks_the_same(&inputs)).map_or(0, |wrote| wrote.repairs + 1);
-        Self { inputs, at: Instant::now(), repairs }
+    /// The record after a write, which may be a repair of the same.
+    pub(super) fn after(before: Option<Self>, intent: [u8; 32]) -> Self {
+        let repairs = before.filter(|wrote| wrote.intent == intent).map_or(0, |wrote| wrote.repairs + 1);
+        Self { intent, at: Instant::now(), repairs }
     }
 }
 

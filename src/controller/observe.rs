@@ -1,6 +1,7 @@
 //! Observing: it never fails, and it asks only for what may have changed.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use k8s_openapi::jiff::Timestamp;
 use kube::{Resource as _, ResourceExt as _};
@@ -9,7 +10,7 @@ use sha2::{Digest as _, Sha256};
 use super::memory::{Inputs, KeyReading, LocationInput, Memory, ProofInput};
 use super::{Context, Stored};
 use crate::api::QuayStorage;
-use crate::cluster::secret_watches::Version;
+use crate::cluster::version::Version;
 use crate::cluster::{ApiProblem, secrets};
 use crate::plan::claim::{self, Claimant};
 use crate::plan::desired::{Desired, DesiredLocation, Wanted};
@@ -20,23 +21,27 @@ use crate::proof::Question;
 use crate::reason::{Failure, Reason};
 use crate::resource::ResourceId;
 
+/// Answers of AWS that come within this are taken together; a first one that takes longer is announced.
+const AWAITED_FOR: Duration = Duration::from_secs(1);
+
 /// What was seen, and what the plan made from it depends on (none if that cannot be known).
 pub(super) struct Seen {
     pub(super) observation: Observation,
     pub(super) inputs: Option<Inputs>,
     /// Something of it may change without a watch that tells.
     pub(super) unwatched: bool,
+    /// How long to wait for answers of AWS before the bundle is looked at without them.
+    pub(super) wait: Option<Duration>,
 }
 
-/// Looks at everything that the desired state refers to. While an answer of AWS is `awaited` that may come at any
-/// moment, the bundle is not looked at: several locations are then written at once.
+/// Looks at everything that the desired state refers to. While an answer of AWS may come at any moment, the bundle is
+/// not looked at: several locations are then written at once.
 pub(super) async fn observe(
     context: &Context,
     who: &ResourceId,
     resource: &QuayStorage,
     desired: &Desired,
     memory: &mut Memory,
-    awaited: bool,
 ) -> Seen {
     read_keys(context, who, desired, memory).await;
     let mut locations = Vec::with_capacity(desired.locations.len());
@@ -71,15 +76,20 @@ pub(super) async fn observe(
             proof: ProofInput::of(&proof),
             claimed_by: claimed_by.clone(),
         });
-        locations.push(ObservedLocation { key: reading.key, proof, claimed_by });
+        locations.push(ObservedLocation {
+            key: reading.key,
+            proof,
+            written_at: written_at(resource, &desired.bundle, &location.name),
+            claimed_by,
+        });
     }
     let names: Vec<&str> = desired.locations.iter().map(|location| location.name.as_str()).collect();
     context.proofs.keep_only(who, &names);
 
     let generation = resource.metadata.generation;
     let is_pending = |location: &ObservedLocation| location.proof == ProofState::Pending;
-    let wait = locations.iter().all(is_pending) || (awaited && locations.iter().any(is_pending));
-    let (bundle, version) = if wait {
+    let wait = awaited(memory, locations.iter().any(is_pending));
+    let (bundle, version) = if wait.is_some() || locations.iter().all(is_pending) {
         (ObservedBundle::NotLooked, None)
     } else {
         let looked = observe_bundle(context, who, desired, memory, |bundle| Inputs {
@@ -92,14 +102,32 @@ pub(super) async fn observe(
         looked
     };
     let inputs = version.map(|bundle| Inputs { generation, bundle, locations: inputs });
-    Seen { observation: Observation { locations, bundle, next_proof, unwatched: None }, inputs, unwatched }
+    Seen { observation: Observation { locations, bundle, next_proof, unwatched: None }, inputs, unwatched, wait }
+}
+
+/// How long answers are still to be awaited together.
+fn awaited(memory: &mut Memory, any: bool) -> Option<Duration> {
+    if !any {
+        memory.awaiting = None;
+        return None;
+    }
+    let since = memory.awaiting.get_or_insert_with(Instant::now);
+    AWAITED_FOR.checked_sub(since.elapsed())
 }
 
 /// When status says that the very same was proven, by an earlier process perhaps.
 fn earlier_proof(resource: &QuayStorage, location: &str, of: &str) -> Option<Timestamp> {
     let status = resource.status.as_ref()?;
-    let proof = status.locations.iter().find(|l| l.name == location)?.proof.as_ref()?;
-    (proof.of == of).then_some(proof.time.0)
+    let row = status.locations.iter().find(|l| l.name == location)?;
+    let proof = row.proof.as_ref()?;
+    // What was refused since is not proven by what was before.
+    (proof.of == of && row.proven != "False").then_some(proof.time.0)
+}
+
+/// Where status says that this resource wrote a location into this bundle.
+fn written_at(resource: &QuayStorage, bundle: &str, location: &str) -> Option<String> {
+    let written = resource.status.as_ref()?.config_bundle.as_ref().filter(|written| written.secret_name == bundle)?;
+    written.locations.iter().find(|l| l.name == location).map(|l| l.place.clone())
 }
 
 /// Reads the key Secrets that may have changed; each once, however many locations share it.
@@ -216,11 +244,10 @@ fn claimed_by(resource: &QuayStorage, sharing: &[Arc<Stored>], desired: &Desired
 }
 
 fn claim_of<'a>(resource: &'a QuayStorage, bundle: &str, location: &str) -> Claimant<'a> {
-    let status = resource.status.as_ref().and_then(|status| status.config_bundle.as_ref());
     Claimant {
         name: resource.metadata.name.as_deref().unwrap_or_default(),
         created: resource.creation_timestamp().map_or(0, |created| Timestamp::as_second(created.0)),
-        written: status.is_some_and(|s| s.secret_name == bundle && s.locations.iter().any(|l| l == location)),
+        written: written_at(resource, bundle, location).is_some(),
     }
 }
 

@@ -1,7 +1,7 @@
 //! One pass over one resource: observe, plan, act, report. Whatever happened, the report is made.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use k8s_openapi::jiff::Timestamp;
 use kube::api::Resource as _;
@@ -12,7 +12,8 @@ use super::memory::{Inputs, Memory, Wrote};
 use super::observe::{Seen, observe};
 use super::{Context, Stored, id, report};
 use crate::api::QuayStorage;
-use crate::cluster::secret_watches::{Health, Version};
+use crate::cluster::secret_watches::Health;
+use crate::cluster::version::Version;
 use crate::cluster::{ApiProblem, secrets};
 use crate::plan::contest::{self, Contest};
 use crate::plan::{Desired, Plan, Standings};
@@ -22,8 +23,6 @@ use crate::status::{self, Outcome, Written};
 
 /// A bundle that others keep changing is looked at again this often within a pass.
 const LOOKS: usize = 5;
-/// A first outcome that takes longer is announced.
-const ANNOUNCED_AFTER: Duration = Duration::from_secs(1);
 /// What no watch tells of (a permission, an answer of the API server) is looked at again after this.
 const UNWATCHED_RETRY: Duration = Duration::from_secs(15);
 
@@ -51,10 +50,8 @@ pub(super) async fn pass(stored: Arc<Stored>, context: Arc<Context>) -> Result<A
         memory = Memory { uid: resource.metadata.uid.clone(), ..Memory::default() };
     }
     let resource = memory.newest(resource);
-    let is_new = memory.met.0 != resource.metadata.generation;
-    if is_new {
-        memory.met = (resource.metadata.generation, Instant::now());
-    }
+    let is_new = memory.met != resource.metadata.generation;
+    memory.met = resource.metadata.generation;
     let passed = pass_over(&context, &who, &resource, is_new, &mut memory).await;
     context.remember(&who, memory);
     if context.resources.get(&ObjectRef::new(&who.name).within(&who.namespace)).is_none() {
@@ -90,34 +87,35 @@ async fn pass_over(
         // The watch tells when it is complete; the limit is for a watch that never says anything.
         return Ok(Action::requeue(UNWATCHED_RETRY));
     }
-    let announcement = ANNOUNCED_AFTER.checked_sub(memory.met.1.elapsed());
-    let (seen, plan, acted) =
-        look_and_act(context, who, resource, &desired, health, memory, announcement.is_some()).await;
+    let (seen, plan, acted) = look_and_act(context, who, resource, &desired, health, memory).await;
     memory.settled = settled(&seen, &plan, &acted);
     if let (Some(write), Acted::Wrote(version)) = (&plan.write, &acted) {
         memory.unreported = Some((write.secret_name.clone(), version.resource_version().to_owned()));
-        memory.wrote = seen.inputs.clone().map(|inputs| Wrote::after(memory.wrote.take(), inputs));
+        memory.wrote = Some(Wrote::after(memory.wrote.take(), write.intent));
         report::written(context, resource, write).await;
     }
+    memory.unreported.take_if(|(secret, _)| *secret != desired.bundle);
     let act_again = acted.again();
-    let written = acted.into_status(memory.unreported.as_ref().filter(|(secret, _)| *secret == desired.bundle));
+    let written = acted.into_status(memory.unreported.as_ref());
 
     let outcome = Outcome::Planned { bundle: &desired.bundle, plan: &plan, written: &written };
     let status = status::report(&outcome, before, generation, Timestamp::now());
     let is_pending = status::is_pending(&status);
     if is_pending && before.and_then(|before| before.observed_generation) == generation {
         // What was known stays, until something else is.
-        return Ok(Action::await_change());
+        return Ok(seen.wait.map_or_else(Action::await_change, Action::requeue));
     }
-    if let (true, Some(wait)) = (is_pending, announcement) {
+    if let (true, Some(wait)) = (is_pending, seen.wait) {
         return Ok(Action::requeue(wait));
     }
     report::orphans(context, resource, &desired).await;
     report::status(context, who, resource, memory, status).await?;
-    memory.unreported = None;
+    if matches!(written, Written::Done { .. }) {
+        memory.unreported = None;
+    }
     let unwatched = (seen.unwatched && !is_pending) || matches!(health, Health::Failing | Health::Forbidden);
     let look_again = unwatched.then_some(UNWATCHED_RETRY);
-    let again = [seen.observation.next_proof, act_again, look_again].into_iter().flatten().min();
+    let again = [seen.observation.next_proof, seen.wait, act_again, look_again].into_iter().flatten().min();
     Ok(again.map_or_else(Action::await_change, Action::requeue))
 }
 
@@ -129,16 +127,15 @@ async fn look_and_act(
     desired: &Desired,
     health: Health,
     memory: &mut Memory,
-    awaited: bool,
 ) -> (Seen, Plan, Acted) {
     let mut looks = 1;
     loop {
-        let mut seen = observe(context, who, resource, desired, memory, awaited).await;
+        let mut seen = observe(context, who, resource, desired, memory).await;
         if health == Health::Forbidden {
             seen.observation.unwatched = Some(context.grants.bundle(&who.namespace).await);
         }
         let plan = Plan::make(desired, &seen.observation);
-        let acted = match contest(memory, &seen, &plan) {
+        let acted = match contest(memory, &plan) {
             Contest::Write => act(context, who, &plan).await,
             Contest::Wait(wait, failure) => Acted::Held(Some(wait), failure),
             Contest::Stop(failure) => Acted::Held(None, failure),
@@ -183,9 +180,9 @@ impl Acted {
 }
 
 /// Whether what is to be written has been written before and undone, too often or too lately.
-fn contest(memory: &Memory, seen: &Seen, plan: &Plan) -> Contest {
-    match (&plan.write, &seen.inputs, &memory.wrote) {
-        (Some(write), Some(inputs), Some(last)) if last.inputs.asks_the_same(inputs) => {
+fn contest(memory: &Memory, plan: &Plan) -> Contest {
+    match (&plan.write, &memory.wrote) {
+        (Some(write), Some(last)) if last.intent == write.intent => {
             contest::again(&write.secret_name, last.repairs, last.at.elapsed())
         }
         _ => Contest::Write,
@@ -220,7 +217,13 @@ async fn act(context: &Context, who: &ResourceId, plan: &Plan) -> Acted {
                 context.grants.bundle(&who.namespace).await
             ),
         )),
-        ApiProblem::Refused { .. } | ApiProblem::Unreachable => Acted::Failed(Failure::new(
+        ApiProblem::Unreachable => Acted::Failed(Failure::new(
+            Reason::WriteRefused,
+            format!(
+                "The API server did not answer the change of Secret {secret}: whether it was made is not known. It is looked at again."
+            ),
+        )),
+        ApiProblem::Refused { .. } => Acted::Failed(Failure::new(
             Reason::WriteRefused,
             format!("Secret {secret} could not be changed: {problem}. It is tried again."),
         )),

@@ -40,7 +40,8 @@ pub(super) async fn written(context: &Context, resource: &QuayStorage, write: &B
 pub(super) async fn orphans(context: &Context, resource: &QuayStorage, desired: &Desired) {
     let Some(before) = resource.status.as_ref().and_then(|status| status.config_bundle.as_ref()) else { return };
     let is_desired = |name: &String| desired.locations.iter().any(|location| location.name == *name);
-    let orphans: Vec<&str> = before.locations.iter().filter(|name| !is_desired(name)).map(String::as_str).collect();
+    let names = before.locations.iter().map(|location| &location.name);
+    let orphans: Vec<&str> = names.filter(|name| !is_desired(name)).map(String::as_str).collect();
     if orphans.is_empty() || before.secret_name != desired.bundle {
         return;
     }
@@ -140,6 +141,8 @@ pub(super) async fn undecodable(
     object: &InvalidObject,
 ) -> Result<Action, ApiProblem> {
     tracing::warn!(resource = %who, error = object.error, "an object cannot be decoded");
+    // What it referred to and claimed is not known any more; those that share it look again.
+    context.forget(who);
     let failure = Failure::new(
         Reason::InvalidSpec,
         format!(

@@ -125,7 +125,7 @@ impl Manifests {
             Ok(_) => ProofState::Skipped,
             Err(failure) => ProofState::Failed(failure.clone()),
         };
-        ObservedLocation { key, proof, claimed_by: self.claimed_by(resource, &location.name) }
+        ObservedLocation { key, proof, written_at: None, claimed_by: self.claimed_by(resource, &location.name) }
     }
 
     /// Among manifests nobody is older: the first by name writes a location that several name.

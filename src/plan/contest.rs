@@ -14,16 +14,16 @@ pub enum Contest {
     Write,
     /// Not before this has passed.
     Wait(Duration, Failure),
-    /// No more, until the spec, a key or a claim changes.
+    /// No more, until something else is to be written.
     Stop(Failure),
 }
 
 /// What to do when an unchanged intent is to be written again: it has been written and undone `undone` times before
 /// this one, the last write `since` ago.
 pub fn again(secret: &str, undone: usize, since: Duration) -> Contest {
-    let failure = |then: &str| {
+    let failure = |reason: Reason, then: &str| {
         Failure::new(
-            Reason::Contested,
+            reason,
             format!(
                 "Somebody else has changed our entry in Secret {secret} back {} times. {then} Find who writes config.yaml (`kubectl get secret {secret} -o yaml --show-managed-fields`) and let one of the two do it.",
                 undone + 1
@@ -31,12 +31,16 @@ pub fn again(secret: &str, undone: usize, since: Duration) -> Contest {
         )
     };
     match REPAIRED_AFTER.get(undone) {
-        None => {
-            Contest::Stop(failure("It is left as it is until the spec or the key changes: each write restarts Quay."))
-        }
+        None => Contest::Stop(failure(
+            Reason::Contested,
+            "It is left as it is until what is to be written changes: each write restarts Quay.",
+        )),
         Some(after) => match after.checked_sub(since) {
             None | Some(Duration::ZERO) => Contest::Write,
-            Some(wait) => Contest::Wait(wait, failure("It is put right again later: each write restarts Quay.")),
+            Some(wait) => Contest::Wait(
+                wait,
+                failure(Reason::EntryUndone, "It is put right again later: each write restarts Quay."),
+            ),
         },
     }
 }

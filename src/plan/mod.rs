@@ -41,6 +41,8 @@ pub struct PlannedLocation {
     pub proof: ProofState,
     /// The last four characters of the key that was tried.
     pub key_last_four: Option<String>,
+    /// Where its blobs are to be, as `acceptPlace` spells it; none for a location that cannot be read.
+    pub place: Option<String>,
     /// Another resource writes it.
     pub claimed: bool,
 }
@@ -77,6 +79,8 @@ pub struct BundleWrite {
     pub config: SecretString,
     /// The names of the locations whose entries change or are new.
     pub locations: Vec<String>,
+    /// What is written, as a hash: two writes of the same into the same Secret have the same.
+    pub intent: [u8; 32],
 }
 
 impl Plan {
@@ -92,6 +96,7 @@ impl Plan {
                     Ok(_) => seen.proof.clone(),
                     Err(invalid) => ProofState::Failed(invalid.clone()),
                 },
+                place: location.wanted.as_ref().ok().map(|wanted| wanted.place().consent()),
                 claimed: seen.claimed_by.is_some(),
                 key_last_four: seen.key.as_ref().ok().map(|key| key.last_four().to_owned()),
             })
@@ -104,12 +109,14 @@ impl Plan {
                 Ok((secret, config)) => match rendered(desired, &seen.locations, secret, config) {
                     Err(failure) => (Standings::Unusable(failure), None),
                     Ok(rendered) => {
+                        let intent = rendered.intent(&secret.uid);
                         let write = rendered.config.map(|config| BundleWrite {
                             secret_name: desired.bundle.clone(),
                             uid: secret.uid.clone(),
                             resource_version: secret.resource_version.clone(),
                             config,
-                            locations: rendered.changed,
+                            intent,
+                            locations: rendered.changed.iter().map(|entry| entry.name.to_string()).collect(),
                         });
                         (Standings::Each(rendered.standings), write)
                     }

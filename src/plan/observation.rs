@@ -40,6 +40,8 @@ pub struct ObservedLocation {
     pub key: Result<AccessKey, Failure>,
     /// What is known of the role.
     pub proof: ProofState,
+    /// Where this resource last wrote the location into this bundle, as `acceptPlace` spells it.
+    pub written_at: Option<String>,
     /// The `QuayStorage` that writes this location, if that is another one.
     pub claimed_by: Option<String>,
 }

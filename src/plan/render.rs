@@ -1,6 +1,7 @@
 //! The bundle's text with what is proven in it.
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
+use sha2::{Digest as _, Sha256};
 
 use super::desired::{Desired, Wanted};
 use super::key::AccessKey;
@@ -16,8 +17,30 @@ pub(super) struct Rendered {
     pub(super) standings: Vec<Standing>,
     /// The new text, if it differs.
     pub(super) config: Option<SecretString>,
-    /// The locations whose entries differ.
-    pub(super) changed: Vec<String>,
+    /// The entries that differ.
+    pub(super) changed: Vec<StorageEntry>,
+}
+
+impl Rendered {
+    /// What is written into a Secret, as a hash.
+    pub(super) fn intent(&self, secret_uid: &str) -> [u8; 32] {
+        let mut hash = Sha256::new();
+        let mut add = |part: &str| {
+            hash.update(part.len().to_be_bytes());
+            hash.update(part.as_bytes());
+        };
+        add(secret_uid);
+        for entry in &self.changed {
+            add(entry.name.as_str());
+            add(entry.role_arn.as_str());
+            add(entry.bucket.as_str());
+            add(entry.storage_path.as_str());
+            add(&entry.endpoint.host().to_string());
+            add(&entry.access_key_id);
+            add(entry.secret_access_key.expose_secret());
+        }
+        hash.finalize().into()
+    }
 }
 
 /// Puts what is proven, ours to write and at its place into `config`; everything else stays.
@@ -41,8 +64,7 @@ pub(super) fn render(desired: &Desired, seen: &[ObservedLocation], config: &[u8]
         });
     }
     let ours: Vec<_> = entries.iter().map(|entry| entry.name.clone()).collect();
-    let changed =
-        entries.iter().filter(|entry| !document.is_current(entry)).map(|entry| entry.name.to_string()).collect();
+    let changed = entries.iter().filter(|entry| !document.is_current(entry)).cloned().collect();
     let entries: Vec<&StorageEntry> = entries.iter().collect();
     let config = match document.edit(&change(&entries, &ours, desired.replicate))? {
         Edit::Unchanged => None,
@@ -63,7 +85,7 @@ fn standing(
     }
     let kept = match claimed(seen).or_else(|| unproven(&seen.proof)) {
         Some(failure) => Some(failure),
-        None => moved(document, wanted, entry)?,
+        None => moved(document, wanted, entry, seen.written_at.as_deref())?,
     };
     Ok(kept.map_or(Standing::Current, Standing::Kept))
 }
@@ -85,12 +107,23 @@ fn unproven(proof: &ProofState) -> Option<Failure> {
 }
 
 /// That the entry would move the location's blobs, and nobody consented.
-fn moved(document: &ConfigYaml, wanted: &Wanted, entry: &StorageEntry) -> Result<Option<Failure>, Refusal> {
+fn moved(
+    document: &ConfigYaml,
+    wanted: &Wanted,
+    entry: &StorageEntry,
+    written_at: Option<&str>,
+) -> Result<Option<Failure>, Refusal> {
     let intended = wanted.place();
     if wanted.accept_place.as_deref().is_some_and(|accepted| intended.is_named_by(accepted)) {
         return Ok(None);
     }
-    let Some(found) = document.entry(&wanted.name) else { return Ok(None) };
+    let Some(found) = document.entry(&wanted.name) else {
+        // Somebody took the entry out; the blobs are where it was.
+        let elsewhere = written_at.filter(|place| !intended.is_named_by(place));
+        return Ok(
+            elsewhere.map(|place| would_move(&format!("last written at {place}, though the entry is gone"), &intended))
+        );
+    };
     let stands = match found.place {
         Some(place) if found.known_driver && place == intended => return Ok(None),
         Some(place) if found.known_driver => format!("at {place}"),

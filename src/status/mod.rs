@@ -6,7 +6,7 @@ mod locations;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use crate::api::status::{ConfigBundleStatus, QuayStorageStatus};
+use crate::api::status::{ConfigBundleStatus, QuayStorageStatus, WrittenLocation};
 use crate::plan::{Plan, Standing, Standings};
 use crate::reason::{Failure, Reason};
 
@@ -45,6 +45,7 @@ struct Row<'a> {
     proof: &'a crate::plan::ProofState,
     key_last_four: Option<&'a str>,
     standing: Result<Option<()>, &'a Failure>,
+    place: Option<&'a str>,
     /// Another resource writes it.
     claimed: bool,
 }
@@ -95,12 +96,16 @@ pub fn is_pending(status: &QuayStorageStatus) -> bool {
 }
 
 fn rows<'a>(plan: &'a Plan, written: &'a Written) -> Vec<Row<'a>> {
-    let standing = |index: usize| match (&plan.standings, written) {
+    let concerned = |name: &String| {
+        plan.write.as_ref().is_none_or(|write| write.locations.is_empty() || write.locations.contains(name))
+    };
+    let standing = |index: usize, name: &String| match (&plan.standings, written) {
         (Standings::NotLooked, _) => Ok(None),
         (Standings::Unusable(failure), _) => Err(failure),
         (Standings::Each(each), written) => match (each.get(index), written) {
             // What a failed write was to bring is not there.
-            (Some(Standing::Kept(failure)), _) | (_, Written::Failed(failure)) => Err(failure),
+            (Some(Standing::Kept(failure)), _) => Err(failure),
+            (_, Written::Failed(failure)) if concerned(name) => Err(failure),
             (Some(Standing::Current), _) => Ok(Some(())),
             (None, _) => Ok(None),
         },
@@ -112,7 +117,8 @@ fn rows<'a>(plan: &'a Plan, written: &'a Written) -> Vec<Row<'a>> {
             name: &location.name,
             proof: &location.proof,
             key_last_four: location.key_last_four.as_deref(),
-            standing: standing(index),
+            standing: standing(index, &location.name),
+            place: location.place.as_deref(),
             claimed: location.claimed,
         })
         .collect()
@@ -131,13 +137,13 @@ fn config_bundle(
         (_, Some(before)) => (before.resource_version.clone(), before.last_written_time.clone()),
         (_, None) => (None, None),
     };
-    let was_written = |name: &str| before.as_ref().is_some_and(|b| b.locations.iter().any(|l| l == name));
+    let was_written = |name: &str| before.as_ref().and_then(|b| b.locations.iter().find(|l| l.name == name).cloned());
     // One that left the spec stays in the bundle, but is no longer this resource's.
-    let locations = rows
-        .iter()
-        .filter(|row| !row.claimed && (row.standing == Ok(Some(())) || was_written(row.name)))
-        .map(|row| row.name.to_owned())
-        .collect();
+    let locations = rows.iter().filter(|row| !row.claimed).filter_map(|row| match (row.standing, row.place) {
+        (Ok(Some(())), Some(place)) => Some(WrittenLocation { name: row.name.into(), place: place.into() }),
+        _ => was_written(row.name),
+    });
+    let locations = locations.collect();
     ConfigBundleStatus { secret_name: secret_name.into(), resource_version, last_written_time, locations }
 }
 

@@ -31,6 +31,7 @@ fn status(
         name: (*name).into(),
         proof: proof.clone(),
         key_last_four: Some("MPLE".into()),
+        place: Some("bucket/datastorage".into()),
         claimed: false,
     });
     let standings = locations.iter().map(|(_, _, standing)| standing.clone()).collect();

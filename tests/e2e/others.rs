@@ -135,8 +135,8 @@ async fn a_fight_with_another_writer_ends_and_a_changed_key_is_still_written() {
     eventually("the first undoing is put right", || async { (world.config("bundle").await != config).then_some(()) })
         .await;
     put_back().await;
-    let contested = world.until_reason("example", "Contested").await;
-    assert!(is(&contested, "Stalled", "True"));
+    let contested = world.until_reason("example", "EntryUndone").await;
+    assert!(is(&contested, "Reconciling", "True"), "it is put right in a minute");
     assert!(message(&contested, "Ready").contains("--show-managed-fields"), "{}", message(&contested, "Ready"));
     let asked = until_quiet(&world, &operator.credential).await;
     assert_eq!(asked.iter().filter(|r| r.resource == "secrets" && r.is_write()).count(), 2);
