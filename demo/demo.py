@@ -232,7 +232,7 @@ def play(stage: Stage) -> None:
     act_4(stage, new, config_yaml)
     screen.say()
     screen.say(
-        "All seen: a role proven, then written; a broken key that broke no registry; "
+        "All seen: a role proven, then written; a broken key that changed no bundle; "
         f"and its repair. {time.monotonic() - began:.1f} s.",
         "bold",
     )

@@ -16,6 +16,18 @@ pub fn crds_as_yaml() -> Result<String, serde_yaml::Error> {
     serde_yaml::to_string(&QuayStorage::crd()).map(|yaml| format!("---\n{yaml}"))
 }
 
+/// What is wrong with an object that cannot be decoded, without the values that the decoder quotes: somebody may have
+/// put a key where its reference belongs.
+pub fn without_values(decoding_error: &str) -> String {
+    match (decoding_error.find('"'), decoding_error.rfind('"')) {
+        (Some(first), Some(last)) if first < last => {
+            let (before, after) = (&decoding_error[..=first], &decoding_error[last..]);
+            format!("{before}…{after}")
+        }
+        _ => decoding_error.to_owned(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -24,6 +36,14 @@ mod tests {
     fn the_crds_in_the_repository_are_what_the_types_say() {
         let file = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/crds/quaystorages.yaml")).unwrap();
         assert!(file == crds_as_yaml().unwrap(), "crds/ is stale: run `make generate` and commit what it wrote");
+    }
+
+    #[test]
+    fn a_value_in_the_wrong_place_is_not_quoted() {
+        let error = serde_json::from_str::<quay_storage::Auth>(r#"{"accessKey": "hush"}"#).unwrap_err().to_string();
+        assert!(error.contains("hush"), "{error}");
+        assert!(!without_values(&error).contains("hush"), "{}", without_values(&error));
+        assert!(without_values(&error).starts_with("invalid type: string \"…\", expected "));
     }
 
     #[test]

@@ -6,7 +6,8 @@ use super::{ConfigYaml, DEFAULTS, PREFERENCE, STORAGE};
 
 /// What stands instead of a value.
 const MASK: &str = "***";
-/// Arguments of storage drivers that are no secret. One with an `@` may hold a password all the same.
+/// Arguments of storage drivers that are no secret, as long as they look like what they should be: a URL with an `@`,
+/// or a region with a space, is something else.
 const SHOWN_ARGUMENTS: [&str; 13] = [
     "sts_role_arn",
     "s3_bucket",
@@ -82,10 +83,14 @@ fn is_shown(path: &[&str], node: &Node) -> bool {
     match path {
         [PREFERENCE | DEFAULTS, "[]"] => true,
         [STORAGE, _, "[]"] => text.ends_with("Storage") && text.bytes().all(|b| b.is_ascii_alphanumeric()),
-        [STORAGE, _, "[]", argument] => SHOWN_ARGUMENTS.contains(argument) && !text.contains('@'),
+        [STORAGE, _, "[]", argument] => SHOWN_ARGUMENTS.contains(argument) && text.bytes().all(is_plain),
         [feature] => feature.starts_with("FEATURE_") && ["true", "false"].contains(&text),
         _ => false,
     }
+}
+
+fn is_plain(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"._:/+=,-".contains(&byte)
 }
 
 /// Each line of a value, but for its indentation.

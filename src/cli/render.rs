@@ -12,7 +12,7 @@ use crate::manifests::offline::{Bundle, Refused};
 ///
 /// Reads QuayStorages and the Secrets that they name (data or stringData; other kinds are passed over). For pipelines
 /// that keep the bundle in Git: the edit is the operator's own, and what it would refuse is refused here, with exit
-/// code 1 and nothing on stdout. Nothing is proven.
+/// code 1 and nothing on stdout; but any endpointUrl is taken, and nothing is proven.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   registry-sts render -f quay/ -o diff

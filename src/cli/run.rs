@@ -48,13 +48,23 @@ impl Run {
         let stop = CancellationToken::new();
         end_on_signal(stop.clone())?;
 
-        let client = kube::Client::try_default().await?;
+        let client = kube::Client::try_default().await.map_err(|error| no_cluster(&error))?;
         let aws = Aws::from_variables(|name| std::env::var(name).ok())?;
         let allowed_endpoints = self.allow_endpoint.into_iter().collect();
         tracing::info!(version = env!("CARGO_PKG_VERSION"), sts = aws.sts_endpoint(), "started");
         controller::run(client, aws, Options { namespace: self.namespace, allowed_endpoints }, stop).await;
         tracing::info!("stopped");
         Ok(Outcome::Done)
+    }
+}
+
+/// Why there is no client. What cannot be read of a kubeconfig is not quoted: tokens stand there.
+fn no_cluster(error: &kube::Error) -> &'static str {
+    match error {
+        kube::Error::InferConfig(_) => {
+            "there is no cluster to work in: no in-cluster ServiceAccount, and no kubeconfig that can be read. Set KUBECONFIG to a file that kubectl accepts"
+        }
+        _ => "the kubeconfig's credentials or certificates cannot be used: check them with kubectl",
     }
 }
 

@@ -88,6 +88,10 @@ async fn pass_over(
         return Ok(Action::requeue(UNWATCHED_RETRY));
     }
     let (seen, plan, acted) = look_and_act(context, who, resource, &desired, health, memory).await;
+    if let Some(wait) = seen.wait {
+        // Answers are about to come; they are reported, and written, together.
+        return Ok(Action::requeue(wait));
+    }
     memory.settled = settled(&seen, &plan, &acted);
     if let (Some(write), Acted::Wrote(version)) = (&plan.write, &acted) {
         memory.unreported = Some((write.secret_name.clone(), version.resource_version().to_owned()));
@@ -103,10 +107,7 @@ async fn pass_over(
     let is_pending = status::is_pending(&status);
     if is_pending && before.and_then(|before| before.observed_generation) == generation {
         // What was known stays, until something else is.
-        return Ok(seen.wait.map_or_else(Action::await_change, Action::requeue));
-    }
-    if let (true, Some(wait)) = (is_pending, seen.wait) {
-        return Ok(Action::requeue(wait));
+        return Ok(Action::await_change());
     }
     report::orphans(context, resource, &desired).await;
     report::status(context, who, resource, memory, status).await?;
@@ -115,7 +116,7 @@ async fn pass_over(
     }
     let unwatched = (seen.unwatched && !is_pending) || matches!(health, Health::Failing | Health::Forbidden);
     let look_again = unwatched.then_some(UNWATCHED_RETRY);
-    let again = [seen.observation.next_proof, seen.wait, act_again, look_again].into_iter().flatten().min();
+    let again = [seen.observation.next_proof, act_again, look_again].into_iter().flatten().min();
     Ok(again.map_or_else(Action::await_change, Action::requeue))
 }
 

@@ -13,8 +13,8 @@ use serde_json::json;
 
 use super::Context;
 use super::memory::Memory;
-use crate::api::QuayStorage;
 use crate::api::status::QuayStorageStatus;
+use crate::api::{QuayStorage, without_values};
 use crate::cluster::secrets::FIELD_MANAGER;
 use crate::cluster::{ApiProblem, answered};
 use crate::plan::{BundleWrite, Desired};
@@ -33,6 +33,7 @@ pub(super) async fn written(context: &Context, resource: &QuayStorage, write: &B
         format!("location {}", write.locations.join(", "))
     };
     let note = format!("Wrote {what} into config.yaml of Secret {}.", write.secret_name);
+    tracing::info!(resource = %resource.name_any(), namespace = resource.namespace().unwrap_or_default(), "{note}");
     publish(context, resource.object_ref(&()), EventType::Normal, "BundleWritten", "Write", note).await;
 }
 
@@ -140,14 +141,14 @@ pub(super) async fn undecodable(
     who: &ResourceId,
     object: &InvalidObject,
 ) -> Result<Action, ApiProblem> {
-    tracing::warn!(resource = %who, error = object.error, "an object cannot be decoded");
+    tracing::warn!(resource = %who, error = without_values(&object.error), "an object cannot be decoded");
     // What it referred to and claimed is not known any more; those that share it look again.
     context.forget(who);
     let failure = Failure::new(
         Reason::InvalidSpec,
         format!(
             "This object cannot be read as a QuayStorage: {}. Correct it, or install the CRD of the operator's version and apply the object again.",
-            object.error
+            without_values(&object.error)
         ),
     );
     let about = ObjectReference {

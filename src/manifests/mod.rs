@@ -8,7 +8,7 @@ use serde_yaml::Value;
 
 pub use secret::SecretManifest;
 
-use crate::api::QuayStorage;
+use crate::api::{QuayStorage, without_values};
 
 /// What of a set of manifests concerns us; other kinds are passed over.
 #[derive(Default)]
@@ -82,7 +82,7 @@ impl Manifests {
                 let resource = serde_yaml::from_value(value).map_err(|error| ManifestError::Resource {
                     document,
                     name,
-                    why: error.to_string(),
+                    why: without_values(&error.to_string()),
                 })?;
                 self.resources.push(resource);
                 Ok(())

@@ -142,6 +142,9 @@ fn wanted(location: &Location, allowed: &AllowedEndpoints) -> Result<Wanted, Fai
         (None, Some(url)) => Endpoint::Url(allowed_endpoint(parsed("endpointUrl", url)?, allowed)?),
         _ => return Err(Failure::new(Reason::InvalidSpec, "expected exactly one of region and endpointUrl")),
     };
+    if let Some(size) = location.maximum_chunk_size_gb.filter(|size| !(1..=5).contains(size)) {
+        return Err(Failure::new(Reason::InvalidSpec, format!("maximumChunkSizeGb is {size}: expected 1 to 5")));
+    }
     Ok(Wanted {
         name: parsed("name", &location.name)?,
         role,

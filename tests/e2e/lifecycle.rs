@@ -89,6 +89,21 @@ async fn a_restart_while_aws_is_silent_leaves_a_proven_registry_ready() {
 }
 
 #[tokio::test]
+async fn what_aws_has_refused_is_not_proven_by_a_restart_while_it_is_silent() {
+    let (world, iam, mut first) = ready_world(CONFIG).await;
+    // Another key of the same user, which may no longer assume the role: refused, with a proof of before in status.
+    world.deny_assume_role(&iam).await;
+    world.put_key("quay-user", &world.new_key(&iam.user).await).await;
+    world.until_reason("example", "RoleNotAssumable").await;
+    first.ends_gracefully().await;
+    let (listener, url) = silent_aws();
+    drop(listener);
+    let _second = Operator::start_with(&world, &url, &[]).await;
+    let refused = world.until_reason("example", "AwsUnreachable").await;
+    assert!(is(&refused, "Ready", "False") && is(&refused, "RoleProven", "False"));
+}
+
+#[tokio::test]
 async fn an_aws_that_cannot_be_reached_has_a_reason_and_heals() {
     let world = World::granted().await;
     let iam = world.iam("a").await;

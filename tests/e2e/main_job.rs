@@ -2,7 +2,7 @@
 
 use crate::harness::audit::until_quiet;
 use crate::harness::operator::{Operator, ready_world};
-use crate::harness::world::{World, condition, is};
+use crate::harness::world::{Iam, World, condition, eventually, is};
 
 const CONFIG: &str = "\
 # The registry of team blue.
@@ -36,6 +36,31 @@ async fn several_locations_of_a_new_resource_are_written_at_once() {
     let config = world.config("bundle").await;
     assert!(config.contains("DISTRIBUTED_STORAGE_PREFERENCE: [archive, \"one\", \"two\"]\n"), "{config}");
     assert!(config.contains("DISTRIBUTED_STORAGE_DEFAULT_LOCATIONS: [archive, \"one\", \"two\"]\n"), "{config}");
+}
+
+#[tokio::test]
+async fn a_rotated_key_that_locations_share_is_written_once() {
+    let world = World::granted().await;
+    let (one, two) = (world.iam("one").await, world.iam("two").await);
+    // One user, two roles: one key, two proofs.
+    world.allow_assume_role(&Iam { user: one.user.clone(), ..two.clone() }).await;
+    world.trust(&two, &one.user).await;
+    world.put_bundle("bundle", CONFIG).await;
+    world.put_key("user", &one.key).await;
+    let operator = Operator::start(&world).await;
+    let locations = [World::location("one", &one, "user"), World::location("two", &two, "user")];
+    world.put_resource("example", "bundle", &locations).await;
+    world.until_ready("example").await;
+    let from = until_quiet(&world, &operator.credential).await.len();
+    let key = world.new_key(&one.user).await;
+    world.put_key("user", &key).await;
+    eventually("both have the new key", || async {
+        (world.config("bundle").await.matches(&key.id).count() == 2).then_some(())
+    })
+    .await;
+    let asked = until_quiet(&world, &operator.credential).await;
+    let writes = asked[from..].iter().filter(|r| r.resource == "secrets" && r.is_write()).count();
+    assert_eq!(writes, 1, "each write restarts Quay");
 }
 
 #[tokio::test]

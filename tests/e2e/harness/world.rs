@@ -114,15 +114,25 @@ impl World {
         iam
     }
 
+    /// Lets the user assume the role, beside any other that it may assume.
     pub(crate) async fn allow_assume_role(&self, iam: &Iam) {
         let policy = json!({"Version": "2012-10-17", "Statement": [{
             "Effect": "Allow", "Action": "sts:AssumeRole", "Resource": iam.role_arn}]});
-        let args = json!({"UserName": iam.user, "PolicyName": "assume", "PolicyDocument": policy.to_string()});
+        let args = json!({"UserName": iam.user, "PolicyName": iam.bucket, "PolicyDocument": policy.to_string()});
         self.plane.aws("iam", "put_user_policy", args).await;
     }
 
+    /// Makes the role trust another user.
+    pub(crate) async fn trust(&self, iam: &Iam, user: &str) {
+        let (account, role) = iam.role_arn.split_once(":role/").unwrap();
+        let trust = json!({"Version": "2012-10-17", "Statement": [{
+            "Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": format!("{account}:user/{user}")}}]});
+        let args = json!({"RoleName": role, "PolicyDocument": trust.to_string()});
+        self.plane.aws("iam", "update_assume_role_policy", args).await;
+    }
+
     pub(crate) async fn deny_assume_role(&self, iam: &Iam) {
-        self.plane.aws("iam", "delete_user_policy", json!({"UserName": iam.user, "PolicyName": "assume"})).await;
+        self.plane.aws("iam", "delete_user_policy", json!({"UserName": iam.user, "PolicyName": iam.bucket})).await;
     }
 
     pub(crate) async fn new_key(&self, user: &str) -> Key {
