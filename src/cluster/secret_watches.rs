@@ -168,12 +168,16 @@ impl SecretWatches {
         loop {
             // The first list has a limit; afterwards there may be nothing to tell for hours.
             let limit = if synced { Duration::MAX } else { REQUEST_TIMEOUT };
-            let Ok(Some(event)) = tokio::time::timeout(limit, events.next()).await else {
-                if let Some(known) = self.lock().get_mut(namespace) {
-                    let concerned = known.becomes(Health::Failing);
-                    self.tell(namespace, &concerned);
+            let event = match tokio::time::timeout(limit, events.next()).await {
+                Ok(Some(event)) => event,
+                Ok(None) => return,
+                Err(_) => {
+                    if let Some(known) = self.lock().get_mut(namespace) {
+                        let concerned = known.becomes(Health::Failing);
+                        self.tell(namespace, &concerned);
+                    }
+                    continue;
                 }
-                continue;
             };
             synced |= matches!(event, Ok(Event::InitDone));
             let refused = event.as_ref().is_err_and(is_refusal);
