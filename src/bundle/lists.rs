@@ -94,7 +94,7 @@ fn defaults(draft: &mut Draft<'_>, ours: &[&str]) -> Result<Option<Expected>, Re
 }
 
 /// The names in a list; none for null.
-fn items<'a>(pair: &'a Pair, key: &str) -> Result<&'a [Node], Refusal> {
+pub(super) fn items<'a>(pair: &'a Pair, key: &str) -> Result<&'a [Node], Refusal> {
     pair.value.guard_all()?;
     let problem = || Problem::WrongKind { key: key.to_owned(), expected: "a list of location names" };
     match &pair.value.kind {

@@ -3,13 +3,17 @@
 //! config-tool, yaml.v2 in the Quay operator); a document that they would not read alike is refused, never guessed at.
 
 mod arguments;
+mod cut;
 mod diff;
 mod layout;
 mod lists;
 mod locations;
 mod mask;
+mod piece;
 mod reader;
 mod refusal;
+mod remembered;
+mod removal;
 mod screen;
 mod storage;
 #[cfg(test)]
@@ -21,11 +25,11 @@ mod verify;
 use secrecy::{ExposeSecret, SecretString};
 
 pub use refusal::{Problem, Refusal};
+pub use remembered::Remembered;
 pub use storage::{FoundEntry, SignatureVersion, StorageEntry};
 
 use crate::place::LocationName;
 use layout::Layout;
-use lists::Expected;
 use text::Splice;
 use tree::{Kind, Node, Pair};
 
@@ -135,10 +139,11 @@ impl ConfigYaml {
         locations::splice(&mut draft, change.entries)?;
         let expected = lists::splice(&mut draft, change, self.locations())?;
         draft.add_top_level()?;
-        self.finish(draft.splices, change, &expected)
+        self.finish(draft.splices, |new| verify::is_the_intent(self, new, change, &expected))
     }
 
-    fn finish(&self, mut splices: Vec<Splice>, change: &Change<'_>, expected: &[Expected]) -> Result<Edit, Refusal> {
+    /// Makes the splices, reads the new text anew, and hands it out only if it is proven to be what was meant.
+    fn finish(&self, mut splices: Vec<Splice>, is_meant: impl FnOnce(&Self) -> bool) -> Result<Edit, Refusal> {
         if splices.is_empty() {
             return Ok(Edit::Unchanged);
         }
@@ -151,7 +156,7 @@ impl ConfigYaml {
             return Err(unsure());
         }
         let new = Self::parse(new_body.expose_secret().as_bytes()).map_err(|_| unsure())?;
-        if !verify::is_the_intent(self, &new, change, expected) {
+        if !is_meant(&new) {
             return Err(unsure());
         }
         let mark = self.text.expose_secret().get(..self.mark).unwrap_or_default();

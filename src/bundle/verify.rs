@@ -55,13 +55,21 @@ pub(super) fn is_the_intent(old: &ConfigYaml, new: &ConfigYaml, change: &Change<
     let is_written = |name: &str| change.entries.iter().any(|entry| entry.name.as_str() == name);
     let entries_are_current = change.entries.iter().all(|entry| new.is_current(entry));
     let lists_are_as_expected = expected.iter().all(|list| reads_as(new, list));
+    entries_are_current && lists_are_as_expected && nothing_else_changed(old, new, is_expected, is_written)
+}
+
+/// Whether two documents read the same but for some keys and some locations.
+pub(super) fn nothing_else_changed(
+    old: &ConfigYaml,
+    new: &ConfigYaml,
+    is_expected: impl Fn(&str) -> bool,
+    is_written: impl Fn(&str) -> bool,
+) -> bool {
     let other_keys = |pair: &&Pair| pair.key.text().is_none_or(|key| key != STORAGE && !is_expected(key));
     let other_locations = |pair: &&Pair| pair.key.text().is_none_or(|name| !is_written(name));
-    entries_are_current
-        && lists_are_as_expected
-        && same_pairs(old.root.pairs(), new.root.pairs(), other_keys)
+    same_pairs(old.root.pairs(), new.root.pairs(), other_keys)
         && same_pairs(old.locations(), new.locations(), other_locations)
-        && others(old, is_expected, is_written) == others(new, is_expected, is_written)
+        && others(old, &is_expected, &is_written) == others(new, &is_expected, &is_written)
 }
 
 fn same_pairs(old: &[Pair], new: &[Pair], compared: impl Fn(&&Pair) -> bool) -> bool {
@@ -75,7 +83,7 @@ fn same_pairs(old: &[Pair], new: &[Pair], compared: impl Fn(&&Pair) -> bool) -> 
     }
 }
 
-fn reads_as(document: &ConfigYaml, list: &Expected) -> bool {
+pub(super) fn reads_as(document: &ConfigYaml, list: &Expected) -> bool {
     let found = document.root.get(list.key).map(|pair| &pair.value.kind);
     let Some(Kind::List { items, .. }) = found else { return false };
     items.len() == list.names.len() && items.iter().zip(&list.names).all(|(item, name)| item.text() == Some(name))

@@ -7,6 +7,8 @@ mod lists;
 mod mask;
 mod properties;
 mod refusals;
+mod removal;
+mod removal_properties;
 
 use secrecy::ExposeSecret;
 

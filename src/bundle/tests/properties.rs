@@ -60,7 +60,7 @@ const DEFAULT_LISTS: [&str; 4] = [
 ];
 
 /// Pieces that mean something to a YAML reader, to be put anywhere.
-const PIECES: [&str; 44] = [
+pub(super) const PIECES: [&str; 44] = [
     "\n",
     " ",
     "  ",
@@ -108,7 +108,7 @@ const PIECES: [&str; 44] = [
 ];
 
 /// The pieces of a valid document, in a random order, each other key at most once.
-fn document() -> impl Strategy<Value = Vec<&'static str>> {
+pub(super) fn document() -> impl Strategy<Value = Vec<&'static str>> {
     let others = proptest::sample::subsequence(OTHERS.to_vec(), 0..=OTHERS.len());
     (others, select(&STORAGES[..]), select(&PREFERENCES[..]), select(&DEFAULT_LISTS[..]))
         .prop_map(|(others, storage, preference, defaults)| {
@@ -119,7 +119,7 @@ fn document() -> impl Strategy<Value = Vec<&'static str>> {
         .prop_shuffle()
 }
 
-fn preferences() -> impl Strategy<Value = Preference> {
+pub(super) fn preferences() -> impl Strategy<Value = Preference> {
     select(vec![Preference::Keep, Preference::First, Preference::Last])
 }
 
@@ -128,7 +128,7 @@ fn read(text: &str) -> Mapping {
 }
 
 /// A document's keys and locations that no edit may change.
-fn not_ours(text: &str, written: &[&StorageEntry]) -> (Mapping, Mapping) {
+pub(super) fn not_ours(text: &str, written: &[&StorageEntry]) -> (Mapping, Mapping) {
     let mut keys = read(text);
     let mut locations = keys.get(STORAGE).and_then(Value::as_mapping).cloned().unwrap_or_default();
     keys.retain(|key, _| ![STORAGE, PREFERENCE, DEFAULTS].contains(&key.as_str().unwrap_or_default()));
