@@ -50,7 +50,8 @@ fn story(folder: &Path) -> Option<Story> {
     }
     let spec = resource.expect("a story has a QuayStorage").spec;
     let text = string(&secrets[&spec.config_bundle_secret]["config.yaml"]);
-    let written = strings(&status["configBundle"]["locations"]);
+    let written = status["configBundle"]["locations"].as_sequence().into_iter().flatten();
+    let written: Vec<String> = written.map(|location| string(&location["name"])).collect();
     let entries = spec.locations.iter().filter(|location| written.contains(&location.name)).map(|location| {
         let key = &secrets[&location.auth.access_key.secret_ref.name];
         let endpoint = match (&location.region, &location.endpoint_url) {
