@@ -83,7 +83,7 @@ fn story(folder: &Path) -> Option<Story> {
 }
 
 fn names(text: &str) -> Names {
-    let document: Value = serde_yaml::from_str(text).unwrap();
+    let document: Value = serde_yaml::from_str(text.trim_start_matches('\u{feff}')).unwrap();
     let locations = document.get(STORAGE).and_then(Value::as_mapping).cloned().unwrap_or_default();
     Names {
         locations: locations.keys().map(|name| (string(name), true)).collect(),
