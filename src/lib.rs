@@ -18,6 +18,8 @@ pub mod bundle;
 pub mod cli;
 pub mod cluster;
 pub mod controller;
+/// PURE: a hash of several texts.
+pub mod fingerprint;
 /// PURE: manifests as people write them.
 pub mod manifests;
 /// PURE: where blobs are, and what counts as the same place.

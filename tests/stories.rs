@@ -168,5 +168,5 @@ fn observe(desired: &Desired, secrets: &BTreeMap<String, Value>, world: &World, 
     };
     let all_pending = locations.iter().all(|location| location.proof == ProofState::Pending);
     let bundle = if all_pending { ObservedBundle::NotLooked } else { ObservedBundle::Read(bundle) };
-    Observation { locations, bundle, next_proof: None, unwatched: None }
+    Observation { locations, bundle, unwatched: None }
 }

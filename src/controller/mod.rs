@@ -40,7 +40,6 @@ type Stored = DeserializeGuard<QuayStorage>;
 const CONCURRENT_PASSES: u16 = 32;
 /// How long a pass that could not report waits for the next.
 const UNREPORTED_RETRY: Duration = Duration::from_secs(5);
-
 /// The same, where the report came too late for a newer version of the resource.
 const CONFLICT_RETRY: Duration = Duration::from_millis(500);
 

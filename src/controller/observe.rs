@@ -5,13 +5,13 @@ use std::time::{Duration, Instant};
 
 use k8s_openapi::jiff::Timestamp;
 use kube::{Resource as _, ResourceExt as _};
-use sha2::{Digest as _, Sha256};
 
 use super::memory::{Inputs, KeyReading, LocationInput, Memory, ProofInput};
 use super::{Context, Stored};
 use crate::api::QuayStorage;
 use crate::cluster::version::Version;
 use crate::cluster::{ApiProblem, secrets};
+use crate::fingerprint::fingerprint;
 use crate::plan::claim::{self, Claimant};
 use crate::plan::desired::{Desired, DesiredLocation, Wanted};
 use crate::plan::key::AccessKey;
@@ -28,6 +28,8 @@ const AWAITED_FOR: Duration = Duration::from_secs(1);
 pub(super) struct Seen {
     pub(super) observation: Observation,
     pub(super) inputs: Option<Inputs>,
+    /// When a proof is due to be made or made again, whichever is first.
+    pub(super) next_proof: Option<Duration>,
     /// Something of it may change without a watch that tells.
     pub(super) unwatched: bool,
     /// How long to wait for answers of AWS before the bundle is looked at without them.
@@ -102,7 +104,7 @@ pub(super) async fn observe(
         looked
     };
     let inputs = version.map(|bundle| Inputs { generation, bundle, locations: inputs });
-    Seen { observation: Observation { locations, bundle, next_proof, unwatched: None }, inputs, unwatched, wait }
+    Seen { observation: Observation { locations, bundle, unwatched: None }, inputs, next_proof, unwatched, wait }
 }
 
 /// How long answers are still to be awaited together.
@@ -253,12 +255,8 @@ fn claim_of<'a>(resource: &'a QuayStorage, bundle: &str, location: &str) -> Clai
 
 /// What a proof is of: the key Secret's uid and version, and a hash of what is no secret.
 fn proof_of(wanted: &Wanted, key: Option<&Version>) -> String {
-    let mut hash = Sha256::new();
-    for part in [wanted.role.as_str(), &wanted.place().to_string()] {
-        hash.update(part.len().to_be_bytes());
-        hash.update(part.as_bytes());
-    }
-    let hash = hash.finalize().iter().take(8).fold(0_u64, |hash, byte| (hash << 8) | u64::from(*byte));
+    let hash = fingerprint([wanted.role.as_str(), &wanted.place().to_string()]);
+    let hash = hash.iter().take(8).fold(0_u64, |hash, byte| (hash << 8) | u64::from(*byte));
     match key {
         Some(Version::At { uid, resource_version }) => format!("{uid}/{resource_version}/{hash:016x}"),
         Some(Version::Absent) | None => format!("unknown/{hash:016x}"),

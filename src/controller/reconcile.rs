@@ -43,7 +43,7 @@ pub(super) async fn pass(stored: Arc<Stored>, context: Arc<Context>) -> Result<A
     }
     let resource = match &stored.0 {
         Ok(resource) => resource,
-        Err(undecodable) => return report::undecodable(&context, &who, undecodable).await,
+        Err(undecodable) => return report::undecodable(&context, &who, undecodable, stored.object_ref(&())).await,
     };
     let mut memory = context.recall(&who);
     if memory.uid != resource.metadata.uid {
@@ -116,7 +116,7 @@ async fn pass_over(
     }
     let unwatched = (seen.unwatched && !is_pending) || matches!(health, Health::Failing | Health::Forbidden);
     let look_again = unwatched.then_some(UNWATCHED_RETRY);
-    let again = [seen.observation.next_proof, act_again, look_again].into_iter().flatten().min();
+    let again = [seen.next_proof, act_again, look_again].into_iter().flatten().min();
     Ok(again.map_or_else(Action::await_change, Action::requeue))
 }
 

@@ -20,7 +20,7 @@ use crate::cluster::{ApiProblem, answered};
 use crate::plan::{BundleWrite, Desired};
 use crate::reason::{Failure, Reason};
 use crate::resource::ResourceId;
-use crate::status::{Outcome, report};
+use crate::status::{Outcome, report, shortened};
 
 /// An Event's note is at most this long; the whole of it stands in status.
 const NOTE_LIMIT: usize = 1000;
@@ -118,14 +118,10 @@ async fn publish(
     type_: EventType,
     reason: &str,
     action: &str,
-    mut note: String,
+    note: String,
 ) {
-    if note.len() > NOTE_LIMIT {
-        let end = (0..=NOTE_LIMIT).rev().find(|&i| note.is_char_boundary(i)).unwrap_or(0);
-        note.truncate(end);
-        note.push('…');
-    }
-    let event = Event { type_, reason: reason.into(), note: Some(note), action: action.into(), secondary: None };
+    let note = Some(shortened(note, NOTE_LIMIT));
+    let event = Event { type_, reason: reason.into(), note, action: action.into(), secondary: None };
     if let Err(problem) = answered(context.events.publish(&event, &about)).await {
         tracing::debug!(%problem, "an Event could not be written");
     }
@@ -140,6 +136,7 @@ pub(super) async fn undecodable(
     context: &Context,
     who: &ResourceId,
     object: &InvalidObject,
+    about: ObjectReference,
 ) -> Result<Action, ApiProblem> {
     tracing::warn!(resource = %who, error = without_values(&object.error), "an object cannot be decoded");
     // What it referred to and claimed is not known any more; those that share it look again.
@@ -151,14 +148,6 @@ pub(super) async fn undecodable(
             without_values(&object.error)
         ),
     );
-    let about = ObjectReference {
-        api_version: Some(QuayStorage::api_version(&()).into_owned()),
-        kind: Some(QuayStorage::kind(&()).into_owned()),
-        namespace: Some(who.namespace.clone()),
-        name: Some(who.name.clone()),
-        uid: object.metadata.uid.clone(),
-        ..ObjectReference::default()
-    };
     publish(context, about, EventType::Warning, failure.reason.as_str(), "Read", failure.message.clone()).await;
 
     // Of such an object only the metadata was kept; its status may still be readable.

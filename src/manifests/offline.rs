@@ -103,7 +103,7 @@ impl Manifests {
         let desired = Desired::parse(&resource.spec, &AllowedEndpoints::Any)
             .map_err(|invalid| vec![("spec".to_owned(), invalid)])?;
         let locations = desired.locations.iter().map(|location| self.observe(resource, location)).collect();
-        let seen = Observation { locations, bundle: ObservedBundle::Read(bundle), next_proof: None, unwatched: None };
+        let seen = Observation { locations, bundle: ObservedBundle::Read(bundle), unwatched: None };
         let plan = Plan::make(&desired, &seen);
         let failures = failures(&plan);
         if failures.is_empty() { Ok(plan.write.map(|write| write.config)) } else { Err(failures) }

@@ -109,14 +109,14 @@ impl Plan {
                 Ok((secret, config)) => match rendered(desired, &seen.locations, secret, config) {
                     Err(failure) => (Standings::Unusable(failure), None),
                     Ok(rendered) => {
-                        let intent = rendered.intent(&secret.uid);
+                        let changed = rendered.changed;
                         let write = rendered.config.map(|config| BundleWrite {
                             secret_name: desired.bundle.clone(),
                             uid: secret.uid.clone(),
                             resource_version: secret.resource_version.clone(),
                             config,
-                            intent,
-                            locations: rendered.changed.iter().map(|entry| entry.name.to_string()).collect(),
+                            intent: render::intent(&secret.uid, desired.replicate, &changed),
+                            locations: changed.iter().map(|entry| entry.name.to_string()).collect(),
                         });
                         (Standings::Each(rendered.standings), write)
                     }

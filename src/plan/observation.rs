@@ -1,7 +1,6 @@
 //! What was seen. An answer is a value: that something is missing, forbidden or unreachable is one too.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use jiff::Timestamp;
 use secrecy::{ExposeSecret as _, SecretSlice};
@@ -124,8 +123,6 @@ pub struct Observation {
     pub locations: Vec<ObservedLocation>,
     /// The bundle.
     pub bundle: ObservedBundle,
-    /// When a proof is due to be made or made again, whichever is first.
-    pub next_proof: Option<Duration>,
     /// The command that lets the operator watch the Secrets, if it may read but not watch them.
     pub unwatched: Option<String>,
 }

@@ -1,14 +1,14 @@
 //! The bundle's text with what is proven in it.
 
 use secrecy::{ExposeSecret as _, SecretString};
-use sha2::{Digest as _, Sha256};
 
 use super::desired::{Desired, Wanted};
 use super::key::AccessKey;
 use super::observation::{ObservedLocation, ProofState};
 use super::{Standing, would_move};
 use crate::bundle::{Change, ConfigYaml, Edit, Preference, Refusal, SignatureVersion, StorageEntry};
-use crate::place::LocationName;
+use crate::fingerprint::fingerprint;
+use crate::place::{Endpoint, LocationName};
 use crate::reason::{Failure, Reason};
 
 /// What becomes of `config.yaml`.
@@ -21,26 +21,26 @@ pub(super) struct Rendered {
     pub(super) changed: Vec<StorageEntry>,
 }
 
-impl Rendered {
-    /// What is written into a Secret, as a hash.
-    pub(super) fn intent(&self, secret_uid: &str) -> [u8; 32] {
-        let mut hash = Sha256::new();
-        let mut add = |part: &str| {
-            hash.update(part.len().to_be_bytes());
-            hash.update(part.as_bytes());
+/// What is written into a Secret, as a hash: every argument counts, for each can be changed on its own.
+pub(super) fn intent(secret_uid: &str, replicate: bool, entries: &[StorageEntry]) -> [u8; 32] {
+    let mut parts = vec![secret_uid.to_owned(), replicate.to_string()];
+    for entry in entries {
+        let endpoint = match &entry.endpoint {
+            Endpoint::Region(region) => region.as_str(),
+            Endpoint::Url(url) => url.as_str(),
         };
-        add(secret_uid);
-        for entry in &self.changed {
-            add(entry.name.as_str());
-            add(entry.role_arn.as_str());
-            add(entry.bucket.as_str());
-            add(entry.storage_path.as_str());
-            add(&entry.endpoint.host().to_string());
-            add(&entry.access_key_id);
-            add(entry.secret_access_key.expose_secret());
-        }
-        hash.finalize().into()
+        parts.extend([
+            entry.name.to_string(),
+            entry.role_arn.to_string(),
+            entry.bucket.to_string(),
+            entry.storage_path.to_string(),
+            endpoint.to_owned(),
+            entry.access_key_id.clone(),
+            format!("{:?} {:?}", entry.maximum_chunk_size_gb, entry.signature_version),
+        ]);
     }
+    let secrets = entries.iter().map(|entry| entry.secret_access_key.expose_secret());
+    fingerprint(parts.iter().map(String::as_str).chain(secrets))
 }
 
 /// Puts what is proven, ours to write and at its place into `config`; everything else stays.

@@ -8,11 +8,11 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use secrecy::ExposeSecret as _;
-use sha2::{Digest as _, Sha256};
 use tokio::sync::{Semaphore, mpsc};
 
 use crate::arn::RoleArn;
 use crate::aws::Aws;
+use crate::fingerprint::fingerprint;
 use crate::plan::ProofState;
 use crate::plan::key::AccessKey;
 use crate::resource::ResourceId;
@@ -125,14 +125,8 @@ impl ProofRoom {
     }
 
     fn key(&self, question: &Question<'_>) -> ProofKey {
-        let mut hash = Sha256::new();
-        for part in
-            [question.key.id(), question.key.secret().expose_secret(), question.role.as_str(), self.aws.sts_endpoint()]
-        {
-            hash.update(part.len().to_be_bytes());
-            hash.update(part.as_bytes());
-        }
-        ProofKey(hash.finalize().into())
+        let (key, role) = (question.key, question.role);
+        ProofKey(fingerprint([key.id(), key.secret().expose_secret(), role.as_str(), self.aws.sts_endpoint()]))
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Rooms> {

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
-use super::Row;
+use super::{Row, shortened};
 use crate::plan::ProofState;
 use crate::reason::{Failure, Reason, Remedy};
 
@@ -12,6 +12,9 @@ type Says = (&'static str, Reason, String);
 
 /// The conditions that this operator says.
 const OURS: [&str; 6] = ["Ready", "RoleProven", "StorageProven", "BundleCurrent", "Reconciling", "Stalled"];
+
+/// The API refuses a condition's message over 32 KiB; people read less.
+const MESSAGE_LIMIT: usize = 4096;
 
 const TRUE: &str = "True";
 const FALSE: &str = "False";
@@ -173,7 +176,7 @@ fn stamp(
             type_: kind.into(),
             status: status.into(),
             reason: reason.as_str().into(),
-            message: limited(message),
+            message: shortened(message, MESSAGE_LIMIT),
             observed_generation: generation,
             last_transition_time: same.map_or(Time(now), |c| c.last_transition_time.clone()),
         }
@@ -181,15 +184,4 @@ fn stamp(
     // What others say of the resource stays.
     let theirs = before.iter().filter(|condition| !OURS.contains(&condition.type_.as_str())).cloned();
     ours.chain(theirs).collect()
-}
-
-/// The API refuses a condition's message over 32 KiB; people read less.
-fn limited(mut message: String) -> String {
-    const LIMIT: usize = 4096;
-    if message.len() > LIMIT {
-        let end = (0..=LIMIT).rev().find(|&i| message.is_char_boundary(i)).unwrap_or(0);
-        message.truncate(end);
-        message.push('…');
-    }
-    message
 }

@@ -89,6 +89,16 @@ fn whole_seconds(time: Timestamp) -> Timestamp {
     Timestamp::from_second(time.as_second()).unwrap_or(time)
 }
 
+/// A text of at most so many bytes, with an ellipsis where the rest was.
+pub fn shortened(mut text: String, limit: usize) -> String {
+    if text.len() > limit {
+        let end = (0..=limit).rev().find(|&i| text.is_char_boundary(i)).unwrap_or(0);
+        text.truncate(end);
+        text.push('…');
+    }
+    text
+}
+
 /// Whether a status says no more than that the first answer is awaited.
 pub fn is_pending(status: &QuayStorageStatus) -> bool {
     let ready = status.conditions.iter().find(|condition| condition.type_ == "Ready");

@@ -122,6 +122,18 @@ async fn what_is_deleted_and_created_again_is_another_object_of_the_same_name() 
 }
 
 #[tokio::test]
+async fn each_change_of_the_spec_is_written_at_once_however_many_follow_each_other() {
+    let (world, iam, _operator) = ready_world("FEATURE_MAILING: false\n").await;
+    for size in 1..=5 {
+        let mut location = World::location("default", &iam, "quay-user");
+        location["maximumChunkSizeGb"] = serde_json::json!(size);
+        world.put_resource("example", "bundle", &[location]).await;
+        world.until_ready("example").await;
+        assert!(world.config("bundle").await.contains(&format!("maximum_chunk_size_gb: {size}\n")));
+    }
+}
+
+#[tokio::test]
 async fn a_fight_with_another_writer_ends_and_a_changed_key_is_still_written() {
     let config = "FEATURE_MAILING: false\n";
     let (world, iam, operator) = ready_world(config).await;
