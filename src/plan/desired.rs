@@ -140,7 +140,18 @@ fn wanted(location: &Location, allowed: &AllowedEndpoints) -> Result<Wanted, Fai
         }
         (Some(region), None) => Endpoint::Region(parsed("region", region)?),
         (None, Some(url)) => Endpoint::Url(allowed_endpoint(parsed("endpointUrl", url)?, allowed)?),
-        _ => return Err(Failure::new(Reason::InvalidSpec, "expected exactly one of region and endpointUrl")),
+        (Some(_), Some(_)) => {
+            return Err(Failure::new(
+                Reason::InvalidSpec,
+                "region and endpointUrl are both given: keep one. Quay ignores endpoint_url when s3_region is set.",
+            ));
+        }
+        (None, None) => {
+            return Err(Failure::new(
+                Reason::InvalidSpec,
+                "region and endpointUrl are both missing: give region for AWS S3, endpointUrl for something else that speaks S3.",
+            ));
+        }
     };
     if let Some(size) = location.maximum_chunk_size_gb.filter(|size| !(1..=5).contains(size)) {
         return Err(Failure::new(Reason::InvalidSpec, format!("maximumChunkSizeGb is {size}: expected 1 to 5")));

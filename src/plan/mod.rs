@@ -157,10 +157,11 @@ fn editable<'a>(name: &str, bundle: &'a Reference<BundleSecret>) -> Result<(&'a 
         ));
     }
     let Some(config) = &secret.config else {
+        let name = called(name, secret);
         return Err(Failure::new(
             Reason::ConfigMissing,
             format!(
-                "Secret {name} has no key config.yaml. Put Quay's config.yaml there, as the config bundle of a QuayRegistry has it."
+                "{name} has no key config.yaml. Put Quay's config.yaml there, as the config bundle of a QuayRegistry has it."
             ),
         ));
     };
@@ -176,39 +177,45 @@ fn rendered(
 ) -> Result<Rendered, Failure> {
     use secrecy::ExposeSecret as _;
     let uneditable = |message: String| Failure::new(Reason::BundleUneditable, message);
-    let name = &desired.bundle;
+    let name = called(&desired.bundle, secret);
     for (key, overlay) in &secret.overlays {
         if let Some(ours) = crate::bundle::key_of_ours(overlay.expose_secret()) {
             return Err(uneditable(format!(
-                "Secret {name}, key {key}: it sets {ours} too, and the Quay operator merges it over config.yaml, so that what is written there would not count. Remove {ours} from it. Nothing was changed."
+                "{name}, key {key}: it sets {ours} too, and the Quay operator merges it over config.yaml, so that what is written there would not count. Remove {ours} from it. Nothing was changed."
             )));
         }
     }
-    let rendered = render::render(desired, seen, config)
-        .map_err(|refusal| uneditable(format!("Secret {name}: {refusal}. Nothing was changed.")))?;
+    let rendered = render::render(desired, seen, secret, config)
+        .map_err(|refusal| uneditable(format!("{name}: {refusal}. Nothing was changed.")))?;
     if secret.immutable && rendered.config.is_some() {
         return Err(Failure::new(
             Reason::BundleImmutable,
             format!(
-                "Secret {name} is immutable: Kubernetes refuses any change of it. Create a new Secret without `immutable: true` and name it in spec.configBundleSecret, here and in the QuayRegistry."
+                "{name} is immutable: Kubernetes refuses any change of it. Create a new Secret without `immutable: true` and name it in spec.configBundleSecret, here and in the QuayRegistry."
             ),
         ));
     }
     let size = rendered.config.as_ref().map_or(0, |config| config.expose_secret().len()) + secret.other_bytes;
     if size > LARGEST_SECRET {
         return Err(uneditable(format!(
-            "Secret {name} would have {size} bytes, and Kubernetes takes at most {LARGEST_SECRET}. Move what is large, such as extra_ca_cert_* bundles, elsewhere. Nothing was changed."
+            "{name} would have {size} bytes, and Kubernetes takes at most {LARGEST_SECRET}. Move what is large, such as extra_ca_cert_* bundles, elsewhere. Nothing was changed."
         )));
     }
     Ok(rendered)
 }
 
+/// What messages call a bundle.
+fn called(name: &str, secret: &BundleSecret) -> String {
+    secret.called.clone().unwrap_or_else(|| format!("Secret {name}"))
+}
+
 /// That a location would move: both places, and how to consent.
-fn would_move(stands: &str, intended: &Place) -> Failure {
+fn would_move(bundle: &BundleSecret, stands: &str, intended: &Place) -> Failure {
+    let bundle = bundle.called.as_deref().unwrap_or("The bundle");
     Failure::new(
         Reason::WouldMoveData,
         format!(
-            "The bundle has this location {stands}; the spec puts it at {intended}. Quay finds its blobs by the location's name and would lose those that it has there. Copy them and set acceptPlace: {:?} on the location, or correct the spec.",
+            "{bundle} has this location {stands}; the spec puts it at {intended}. Quay finds its blobs by the location's name and would lose those that it has there. Copy them and set acceptPlace: {:?} on the location, or correct the spec.",
             intended.consent()
         ),
     )

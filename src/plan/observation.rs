@@ -83,6 +83,8 @@ pub enum ObservedBundle {
 /// A bundle Secret.
 #[derive(Clone)]
 pub struct BundleSecret {
+    /// What messages call it where that is not its name: with its file, or a file that is no Secret.
+    pub called: Option<String>,
     /// Its uid.
     pub uid: String,
     /// Its version, the precondition of a write.
@@ -105,6 +107,7 @@ impl BundleSecret {
     pub fn of(mut data: BTreeMap<String, SecretSlice<u8>>) -> Self {
         let config = data.remove(CONFIG);
         Self {
+            called: None,
             uid: String::new(),
             resource_version: String::new(),
             immutable: false,

@@ -4,7 +4,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use super::desired::{Desired, Wanted};
 use super::key::AccessKey;
-use super::observation::{ObservedLocation, ProofState};
+use super::observation::{BundleSecret, ObservedLocation, ProofState};
 use super::{Standing, would_move};
 use crate::bundle::{Change, ConfigYaml, Edit, Preference, Refusal, SignatureVersion, StorageEntry};
 use crate::fingerprint::fingerprint;
@@ -44,7 +44,12 @@ pub(super) fn intent(secret_uid: &str, replicate: bool, entries: &[StorageEntry]
 }
 
 /// Puts what is proven, ours to write and at its place into `config`; everything else stays.
-pub(super) fn render(desired: &Desired, seen: &[ObservedLocation], config: &[u8]) -> Result<Rendered, Refusal> {
+pub(super) fn render(
+    desired: &Desired,
+    seen: &[ObservedLocation],
+    secret: &BundleSecret,
+    config: &[u8],
+) -> Result<Rendered, Refusal> {
     let document = ConfigYaml::parse(config)?;
     let mut standings = Vec::with_capacity(seen.len());
     let mut entries = Vec::new();
@@ -52,7 +57,7 @@ pub(super) fn render(desired: &Desired, seen: &[ObservedLocation], config: &[u8]
         standings.push(match (&location.wanted, &seen.key) {
             (Ok(wanted), Ok(key)) => {
                 let entry = entry(wanted, key);
-                let standing = standing(&document, wanted, &entry, seen)?;
+                let standing = standing((secret, &document), wanted, &entry, seen)?;
                 // What is current without a proof, or is another's, stays as it is, and in the lists where it is.
                 let may_write = matches!(seen.proof, ProofState::Proven(_) | ProofState::Skipped);
                 if standing == Standing::Current && may_write && seen.claimed_by.is_none() {
@@ -75,7 +80,7 @@ pub(super) fn render(desired: &Desired, seen: &[ObservedLocation], config: &[u8]
 
 /// `Current` for an entry that stands as intended, or may be written now.
 fn standing(
-    document: &ConfigYaml,
+    (secret, document): (&BundleSecret, &ConfigYaml),
     wanted: &Wanted,
     entry: &StorageEntry,
     seen: &ObservedLocation,
@@ -85,7 +90,7 @@ fn standing(
     }
     let kept = match claimed(seen).or_else(|| unproven(&seen.proof)) {
         Some(failure) => Some(failure),
-        None => moved(document, wanted, entry, seen.written_at.as_deref())?,
+        None => moved((secret, document), wanted, entry, seen.written_at.as_deref())?,
     };
     Ok(kept.map_or(Standing::Current, Standing::Kept))
 }
@@ -108,7 +113,7 @@ fn unproven(proof: &ProofState) -> Option<Failure> {
 
 /// That the entry would move the location's blobs, and nobody consented.
 fn moved(
-    document: &ConfigYaml,
+    (secret, document): (&BundleSecret, &ConfigYaml),
     wanted: &Wanted,
     entry: &StorageEntry,
     written_at: Option<&str>,
@@ -120,9 +125,9 @@ fn moved(
     let Some(found) = document.entry(&wanted.name) else {
         // Somebody took the entry out; the blobs are where it was.
         let elsewhere = written_at.filter(|place| !intended.is_named_by(place));
-        return Ok(
-            elsewhere.map(|place| would_move(&format!("last written at {place}, though the entry is gone"), &intended))
-        );
+        return Ok(elsewhere.map(|place| {
+            would_move(secret, &format!("last written at {place}, though the entry is gone"), &intended)
+        }));
     };
     let stands = match found.place {
         Some(place) if found.known_driver && place == intended => return Ok(None),
@@ -133,7 +138,7 @@ fn moved(
             format!("with driver {}, at a place that cannot be compared", found.driver)
         }
     };
-    Ok(Some(would_move(&stands, &intended)))
+    Ok(Some(would_move(secret, &stands, &intended)))
 }
 
 fn change<'a>(entries: &'a [&'a StorageEntry], ours: &'a [LocationName], replicate: bool) -> Change<'a> {
