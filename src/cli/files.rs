@@ -9,41 +9,120 @@ use secrecy::{ExposeSecret as _, SecretSlice};
 use super::Problem;
 use crate::manifests::Manifests;
 
-/// Reads manifests from files.
-pub(super) fn manifests(names: &[String]) -> Result<Manifests, Problem> {
-    let mut manifests = Manifests::default();
-    for name in names.iter().map(|name| expand(name)).collect::<Result<Vec<_>, _>>()?.into_iter().flatten() {
-        let bytes = read(&name)?;
-        let text = std::str::from_utf8(bytes.expose_secret()).map_err(|_| format!("{name}: it is not UTF-8"))?;
-        manifests.add(text).map_err(|error| format!("{name}: {error}"))?;
+/// What counts as a manifest in a folder, as for kubectl.
+const EXTENSIONS: [&str; 3] = ["json", "yaml", "yml"];
+
+/// Which files a verb reads.
+#[derive(clap::Args)]
+pub(super) struct Files {
+    /// A file or folder of manifests, or - for stdin. May be given several times. Of a folder its .yaml, .yml and .json
+    /// files are read, those of its subfolders only with -R.
+    #[arg(short, long, value_name = "FILE", required = true)]
+    filename: Vec<String>,
+
+    /// Read the subfolders of the folders given with -f too.
+    #[arg(short = 'R', long)]
+    recursive: bool,
+}
+
+impl Files {
+    /// Reads the manifests.
+    pub(super) fn manifests(&self) -> Result<Manifests, Problem> {
+        let mut manifests = Manifests::default();
+        for name in &self.filename {
+            for file in self.expand(name)? {
+                let bytes = read(&file)?;
+                let called = called(&file);
+                let text = std::str::from_utf8(bytes.expose_secret()).map_err(|error| {
+                    format!("{called}: byte {} is not UTF-8: save it as UTF-8", error.valid_up_to())
+                })?;
+                manifests.add(called, text)?;
+            }
+        }
+        if manifests.ask_for_nothing() {
+            let read = self.filename.join(", ");
+            let deeper = if self.recursive { "" } else { ", or read subfolders too with -R" };
+            return Err(format!("there is no QuayStorage in {read}: add its file with -f{deeper}").into());
+        }
+        Ok(manifests)
     }
-    if manifests.resources.is_empty() {
-        return Err("there is no QuayStorage among the manifests".into());
+
+    fn expand(&self, name: &str) -> Result<Vec<String>, Problem> {
+        if name == "-" || !Path::new(name).is_dir() {
+            return Ok(vec![name.to_owned()]);
+        }
+        let mut files = Vec::new();
+        self.walk(Path::new(name), &mut files)?;
+        if files.is_empty() {
+            let deeper = if self.recursive { "" } else { ", or read its subfolders too with -R" };
+            return Err(format!("{name}: this folder has no .yaml, .yml or .json file: name another{deeper}").into());
+        }
+        Ok(files)
     }
-    Ok(manifests)
+
+    /// A link to a folder is not followed: it may lead back.
+    fn walk(&self, folder: &Path, files: &mut Vec<String>) -> Result<(), Problem> {
+        let told = |error: std::io::Error| format!("{}: {error}", folder.display());
+        let mut entries = fs::read_dir(folder).map_err(told)?.collect::<Result<Vec<_>, _>>().map_err(told)?;
+        entries.sort_by_key(fs::DirEntry::file_name);
+        for entry in entries {
+            let path = entry.path();
+            if entry.file_type().map_err(told)?.is_dir() {
+                if self.recursive {
+                    self.walk(&path, files)?;
+                }
+            } else if path.extension().and_then(|e| e.to_str()).is_some_and(|e| EXTENSIONS.contains(&e))
+                && !path.is_dir()
+            {
+                files.push(path.to_string_lossy().into_owned());
+            }
+        }
+        Ok(())
+    }
+}
+
+/// How messages call a file.
+pub(super) fn called(name: &str) -> &str {
+    if name == "-" { "stdin" } else { name }
 }
 
 /// Reads one file. What stands in it is a secret.
 pub(super) fn read(name: &str) -> Result<SecretSlice<u8>, Problem> {
     let mut bytes = Vec::new();
     if name == "-" {
-        std::io::stdin().read_to_end(&mut bytes)?;
+        std::io::stdin().read_to_end(&mut bytes).map_err(|error| format!("stdin: {error}"))?;
     } else {
-        bytes = fs::read(name).map_err(|error| format!("{name}: {error}"))?;
+        bytes = fs::read(name).map_err(|error| format!("{name}: it cannot be read: {error}"))?;
     }
     Ok(SecretSlice::from(bytes))
 }
 
-fn expand(name: &str) -> Result<Vec<String>, Problem> {
-    if name == "-" || !Path::new(name).is_dir() {
-        return Ok(vec![name.to_owned()]);
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_stands_for_its_files_and_those_of_its_subfolders_only_if_asked() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name).to_string_lossy().into_owned();
+        fs::create_dir_all(at("b.yaml/deep")).unwrap();
+        fs::create_dir(at("empty")).unwrap();
+        for name in ["c.yml", "a.json", "notes.txt", "b.yaml/z.yaml", "b.yaml/deep/y.yaml"] {
+            fs::write(at(name), "").unwrap();
+        }
+        std::os::unix::fs::symlink(folder.path(), at("loop.yaml")).unwrap();
+        let expand = |recursive: bool, name: &str| Files { filename: Vec::new(), recursive }.expand(&at(name));
+        assert_eq!(expand(false, "").unwrap(), [at("a.json"), at("c.yml")]);
+        assert_eq!(
+            expand(true, "").unwrap(),
+            [at("a.json"), at("b.yaml/deep/y.yaml"), at("b.yaml/z.yaml"), at("c.yml")]
+        );
+        let error = expand(false, "empty").unwrap_err().to_string();
+        assert!(
+            error.ends_with(
+                "this folder has no .yaml, .yml or .json file: name another, or read its subfolders too with -R"
+            ),
+            "{error}"
+        );
     }
-    let is_manifest =
-        |path: &Path| path.extension().and_then(|e| e.to_str()).is_some_and(|e| ["yaml", "yml", "json"].contains(&e));
-    let entries = fs::read_dir(name).map_err(|error| format!("{name}: {error}"))?;
-    let paths = entries.map(|entry| entry.map(|entry| entry.path())).collect::<Result<Vec<_>, _>>()?;
-    let mut names: Vec<String> =
-        paths.into_iter().filter(|path| is_manifest(path)).map(|path| path.to_string_lossy().into_owned()).collect();
-    names.sort();
-    Ok(names)
 }

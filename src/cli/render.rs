@@ -4,28 +4,39 @@ use std::io::Write as _;
 
 use secrecy::ExposeSecret as _;
 
-use super::{Outcome, Problem, files, tell};
+use super::files::{self, Files};
+use super::{Outcome, Problem, tell};
 use crate::bundle::ConfigYaml;
-use crate::manifests::offline::{Bundle, Refused};
+use crate::manifests::offline::{Bundle, PlainFile, Secrets};
+use crate::place::EndpointUrl;
+use crate::plan::desired::AllowedEndpoints;
 
 /// Print what the operator would write, without a cluster, a network or a proof.
 ///
 /// Reads QuayStorages and the Secrets that they name (data or stringData; other kinds are passed over). For pipelines
-/// that keep the bundle in Git: the edit is the operator's own, and what it would refuse is refused here, with exit
-/// code 1 and nothing on stdout; but any endpointUrl is taken, and nothing is proven.
+/// that keep the bundle in Git: the edit is the operator's own, and what it or the API server would refuse is refused
+/// here, with exit code 1 and nothing on stdout; but nothing is proven.
+///
+/// The Secret's manifest is printed as it was given, comments and all, with another value of config.yaml; of a file with
+/// several documents, the Secret's alone.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   registry-sts render -f quay/ -o diff
+  registry-sts render -R -f clusters/prod --allow-endpoint https://minio.example.com:9000
   kustomize build overlays/prod | registry-sts render -f - > bundle.yaml
   registry-sts render -f storage.yaml --config /quay/conf/stack/config.yaml -o config")]
 pub(super) struct Render {
-    /// A file or folder of manifests, or - for stdin. May be given several times.
-    #[arg(short, long, value_name = "FILE", required = true)]
-    filename: Vec<String>,
+    #[command(flatten)]
+    files: Files,
 
     /// A plain config.yaml to edit instead of a bundle Secret, for Quay outside of Kubernetes.
     #[arg(long, value_name = "FILE")]
     config: Option<String>,
+
+    /// Refuse every other endpointUrl, as the operator does that runs with these. May be given several times. Without it
+    /// any is taken.
+    #[arg(long, value_name = "URL")]
+    allow_endpoint: Vec<EndpointUrl>,
 
     /// What to print: the Secret's manifest, its config.yaml, or the change with every secret masked.
     /// [default: secret, or config with --config]
@@ -50,13 +61,16 @@ impl Render {
             (None, Some(_)) => Output::Config,
             (None, None) => Output::Secret,
         };
-        let manifests = files::manifests(&self.filename)?;
-        let plain = self.config.as_ref().map(|name| files::read(name)).transpose()?;
-        let bundles = match manifests.render(plain.as_ref()) {
+        let manifests = self.files.manifests()?;
+        let plain = match &self.config {
+            Some(name) => Some(PlainFile { name: files::called(name).to_owned(), text: files::read(name)? }),
+            None => None,
+        };
+        let bundles = match manifests.render(plain.as_ref(), &self.allowed()) {
             Ok(bundles) => bundles,
             Err(refused) => {
-                for Refused { resource, location, failure } in refused {
-                    tell(&format!("{resource}, {location}: {}: {}", failure.reason.as_str(), failure.message));
+                for one in refused {
+                    tell(&one.to_string());
                 }
                 return Ok(Outcome::Refused);
             }
@@ -65,23 +79,36 @@ impl Render {
             return Err("the manifests have several bundles: use -o secret, or give one at a time".into());
         }
         let mut stdout = std::io::stdout();
-        for bundle in &bundles {
-            match output {
-                Output::Secret => {
-                    let manifest = manifests.manifest_of(bundle)?;
-                    let yaml = manifest.as_ref().map_or("", |yaml| yaml.expose_secret());
-                    write!(stdout, "---\n{yaml}")?;
+        match output {
+            Output::Secret => {
+                let Secrets { stream, anew } = manifests.secrets(&bundles)?;
+                stdout.write_all(stream.expose_secret().as_bytes())?;
+                for (called, why) in anew {
+                    tell(&format!("Secret {called} is written anew, without its comments and its layout: {why}."));
                 }
-                Output::Config => stdout.write_all(bundle.after.expose_secret())?,
-                Output::Diff => write!(stdout, "{}", diff(bundle)?)?,
             }
+            Output::Config => bundles.iter().try_for_each(|one| stdout.write_all(one.after.expose_secret()))?,
+            Output::Diff => bundles.iter().try_for_each(|one| Ok::<_, Problem>(write!(stdout, "{}", diff(one)?)?))?,
+        }
+        let endpoints = manifests.endpoints().join(", ");
+        if self.allow_endpoint.is_empty() && !endpoints.is_empty() {
+            tell(&format!(
+                "Taken unseen: endpointUrl {endpoints}. The operator takes what its --allow-endpoint lists: give the same here to check that."
+            ));
         }
         tell("Nothing was proven: that the roles work is for the operator to find out.");
         Ok(Outcome::Done)
+    }
+
+    fn allowed(&self) -> AllowedEndpoints {
+        match self.allow_endpoint.as_slice() {
+            [] => AllowedEndpoints::Any,
+            urls => urls.iter().cloned().collect(),
+        }
     }
 }
 
 fn diff(bundle: &Bundle) -> Result<String, Problem> {
     let before = ConfigYaml::parse(bundle.before.expose_secret())?;
-    Ok(before.diff(&ConfigYaml::parse(bundle.after.expose_secret())?, &format!("{}/config.yaml", bundle.name)))
+    Ok(before.diff(&ConfigYaml::parse(bundle.after.expose_secret())?, &bundle.name))
 }

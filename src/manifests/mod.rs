@@ -1,52 +1,63 @@
 //! PURE: manifests as people write them: several documents, lists, `data` or `stringData`.
 
+mod document;
 pub mod offline;
+mod position;
+mod refused;
+mod schema;
 mod secret;
+mod splice;
+#[cfg(test)]
+mod tests;
 
-use serde::Deserialize as _;
+use secrecy::SecretString;
 use serde_yaml::Value;
 
-pub use secret::SecretManifest;
+pub use document::Origin;
+pub use refused::Refused;
+pub use secret::{SecretManifest, Unwritable};
 
 use crate::api::{QuayStorage, without_values};
+use crate::reason::{Failure, Reason};
+use document::{Source, documents};
+use position::FieldPath;
+use secret::ManifestText;
+
+const API_VERSION: &str = "registry-sts.dev/v1alpha1";
 
 /// What of a set of manifests concerns us; other kinds are passed over.
 #[derive(Default)]
 pub struct Manifests {
-    /// The resources, in the order in which they stand.
-    pub resources: Vec<QuayStorage>,
-    /// The Secrets.
-    pub secrets: Vec<SecretManifest>,
+    resources: Vec<Resource>,
+    secrets: Vec<SecretManifest>,
+    /// What is wrong with resources that the API server would not take, or not as they are meant.
+    invalid: Vec<Refused>,
+}
+
+/// A `QuayStorage` and where it stands.
+struct Resource {
+    origin: Origin,
+    object: QuayStorage,
 }
 
 /// Why manifests cannot be read. It holds no value of a Secret.
 #[derive(Debug, thiserror::Error)]
 pub enum ManifestError {
     /// A document is no YAML.
-    #[error("document {document} is no YAML (line {line}, column {column}): correct it there")]
+    #[error("{origin}, column {column}: {why}: correct it there")]
     Yaml {
-        /// Which, counted from 1.
-        document: usize,
-        /// Where, in the whole text.
-        line: usize,
+        /// Where.
+        origin: Origin,
         /// Where on the line.
         column: usize,
-    },
-    /// A `QuayStorage` does not have the form of one.
-    #[error("document {document}, QuayStorage {name}: {why}")]
-    Resource {
-        /// Which, counted from 1.
-        document: usize,
-        /// Its name, if it has one.
-        name: String,
-        /// What is wrong with it.
-        why: String,
+        /// What is wrong there.
+        why: &'static str,
     },
     /// A Secret does not have the form of one.
-    #[error("document {document}, Secret {name}: {why}")]
+    #[error("{origin}, Secret {name}: {why}")]
     Secret {
-        /// Which, counted from 1.
-        document: usize,
+        /// Where.
+        origin: Origin,
         /// Its name, if it has one.
         name: String,
         /// What is wrong with it.
@@ -55,53 +66,99 @@ pub enum ManifestError {
 }
 
 impl Manifests {
-    /// Reads a text of any number of documents and adds what is in it.
+    /// Reads a file of any number of documents and adds what is in it.
     ///
     /// # Errors
     /// The first document that cannot be read; those of other kinds are not looked at.
-    pub fn add(&mut self, text: &str) -> Result<(), ManifestError> {
-        for (index, document) in serde_yaml::Deserializer::from_str(text).enumerate() {
-            let document_number = index + 1;
-            let value = Value::deserialize(document).map_err(|error| {
-                let (line, column) = error.location().map_or((0, 0), |place| (place.line(), place.column()));
-                ManifestError::Yaml { document: document_number, line, column }
-            })?;
-            self.add_value(value, document_number)?;
+    pub fn add(&mut self, file: &str, stream: &str) -> Result<(), ManifestError> {
+        for (index, document) in documents(stream).into_iter().enumerate() {
+            let Some(source) = Source::new(file, index, document) else { continue };
+            let value = serde_yaml::from_str(source.document.text).map_err(|error| not_yaml(&error, &source))?;
+            self.add_value(value, &source, &FieldPath::default())?;
         }
         Ok(())
     }
 
-    fn add_value(&mut self, mut value: Value, document: usize) -> Result<(), ManifestError> {
-        let name = value.get("metadata").and_then(|m| m.get("name")).and_then(Value::as_str).unwrap_or("?").to_owned();
+    /// Whether there is nothing among them that asks for anything.
+    pub fn ask_for_nothing(&self) -> bool {
+        self.resources.is_empty() && self.invalid.is_empty()
+    }
+
+    fn add_value(&mut self, mut value: Value, source: &Source<'_>, path: &FieldPath) -> Result<(), ManifestError> {
         match value.get("kind").and_then(Value::as_str) {
             Some("List") => {
                 let items = value.get_mut("items").and_then(Value::as_sequence_mut).map(std::mem::take);
-                items.into_iter().flatten().try_for_each(|item| self.add_value(item, document))
+                let path = path.key("items");
+                for (index, item) in items.into_iter().flatten().enumerate() {
+                    self.add_value(item, source, &path.item(index))?;
+                }
             }
-            Some("QuayStorage") => {
-                let resource = serde_yaml::from_value(value).map_err(|error| ManifestError::Resource {
-                    document,
-                    name,
-                    why: without_values(&error.to_string()),
-                })?;
-                self.resources.push(resource);
-                Ok(())
-            }
+            Some("QuayStorage") => self.add_resource(value, source, path),
             Some("Secret") => {
-                let secret = SecretManifest::new(value).map_err(|why| ManifestError::Secret { document, name, why })?;
+                let name = name_of(&value);
+                let own = path.is_root().then(|| SecretString::from(source.document.text));
+                let text = ManifestText { own, marked: source.document.marked, json: source.is_json() };
+                let origin = source.at(path);
+                let secret = SecretManifest::new(value, origin.clone(), text).map_err(|why| ManifestError::Secret {
+                    origin,
+                    name,
+                    why,
+                })?;
                 self.secrets.push(secret);
-                Ok(())
             }
-            _ => Ok(()),
+            _ => {}
         }
+        Ok(())
     }
 
-    /// The Secret of a name in a namespace. Manifests may leave the namespace out: it is then whatever is asked for.
-    pub fn secret(&self, namespace: Option<&str>, name: &str) -> Option<&SecretManifest> {
-        let matches = |secret: &&SecretManifest| {
-            secret.name() == Some(name)
-                && (secret.namespace() == namespace || secret.namespace().is_none() || namespace.is_none())
-        };
-        self.secrets.iter().find(matches)
+    fn add_resource(&mut self, mut value: Value, source: &Source<'_>, path: &FieldPath) {
+        let text = |value: &Value, field: &str| value.get(field).and_then(Value::as_str).map(str::to_owned);
+        let api_version = text(&value, "apiVersion");
+        let metadata = value.get("metadata").cloned().unwrap_or_default();
+        let (name, namespace) = (text(&metadata, "name"), text(&metadata, "namespace"));
+        let what = format!("QuayStorage {}", qualified(namespace.as_deref(), name.as_deref().unwrap_or("?")));
+        let mut wrong: Vec<(FieldPath, String)> = Vec::new();
+        let root = FieldPath::default();
+        if api_version.as_deref() != Some(API_VERSION) {
+            let found = api_version.map_or("none", |_| "another");
+            wrong.push((root.key("apiVersion"), format!("apiVersion: expected {API_VERSION}, found {found}")));
+        }
+        if name.is_none() {
+            wrong.push((root.key("metadata").key("name"), "metadata.name is missing: add it".to_owned()));
+        }
+        wrong.extend(schema::faults(&mut value).into_iter().map(|fault| (fault.path, fault.says)));
+        if wrong.is_empty() {
+            match serde_yaml::from_value(value.get("spec").cloned().unwrap_or_default()) {
+                Ok(spec) => {
+                    let mut object = QuayStorage::new(name.as_deref().unwrap_or_default(), spec);
+                    object.metadata.namespace = namespace;
+                    return self.resources.push(Resource { origin: source.at(path), object });
+                }
+                Err(error) => wrong.push((root.key("spec"), format!("spec: {}", without_values(&error.to_string())))),
+            }
+        }
+        self.invalid.extend(wrong.into_iter().map(|(field, says)| Refused {
+            origin: source.at(&path.joined(&field)),
+            what: what.clone(),
+            failure: Failure::new(Reason::InvalidSpec, if says.ends_with(['.', '?']) { says } else { says + "." }),
+        }));
     }
+}
+
+/// A name with its namespace, where the manifest says one.
+fn qualified(namespace: Option<&str>, name: &str) -> String {
+    namespace.map_or_else(|| name.to_owned(), |namespace| format!("{namespace}/{name}"))
+}
+
+fn name_of(value: &Value) -> String {
+    let metadata = |field: &str| value.get("metadata")?.get(field)?.as_str();
+    qualified(metadata("namespace"), metadata("name").unwrap_or("?"))
+}
+
+fn not_yaml(error: &serde_yaml::Error, source: &Source<'_>) -> ManifestError {
+    let (line, column) = error.location().map_or((1, 1), |place| (place.line(), place.column()));
+    let twice = error.to_string().contains("duplicate entry");
+    let why = if twice { "a mapping has a key twice" } else { "it is no YAML" };
+    let line = source.document.first_line + line.max(1) - 1;
+    ManifestError::Yaml { origin: Origin { line, ..source.origin.clone() }, column, why }
 }

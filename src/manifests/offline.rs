@@ -2,8 +2,7 @@
 
 use secrecy::{ExposeSecret as _, SecretSlice, SecretString};
 
-use super::Manifests;
-use crate::api::QuayStorage;
+use super::{Manifests, Refused, Resource, SecretManifest, Unwritable};
 use crate::plan::claim::{self, Claimant};
 use crate::plan::desired::{AllowedEndpoints, DesiredLocation};
 use crate::plan::key::AccessKey;
@@ -11,10 +10,18 @@ use crate::plan::observation::{BundleSecret, CONFIG, ObservedBundle, ObservedLoc
 use crate::plan::{Desired, Observation, Plan, ProofState, Standing, Standings};
 use crate::reason::{Failure, Reason};
 
+/// A `config.yaml` that is no Secret's: it stands for every bundle.
+pub struct PlainFile {
+    /// How the user calls it.
+    pub name: String,
+    /// What stands in it.
+    pub text: SecretSlice<u8>,
+}
+
 /// A bundle before and after.
 pub struct Bundle {
-    namespace: Option<String>,
-    /// The Secret's name.
+    of: Target,
+    /// What people call the `config.yaml`.
     pub name: String,
     /// `config.yaml` as it was given.
     pub before: SecretSlice<u8>,
@@ -22,142 +29,206 @@ pub struct Bundle {
     pub after: SecretSlice<u8>,
 }
 
-/// What keeps a location from being written.
-pub struct Refused {
-    /// The resource's name.
-    pub resource: String,
-    /// The location's name, or what else of the resource is concerned.
-    pub location: String,
-    /// Why.
-    pub failure: Failure,
+/// Manifests of Secrets. They hold all of their values.
+pub struct Secrets {
+    /// The documents.
+    pub stream: SecretString,
+    /// Those that had to be written anew, without their comments and their layout: which, and why.
+    pub anew: Vec<(String, &'static str)>,
+}
+
+/// What is written into.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Target {
+    Plain,
+    /// The Secret at this index.
+    Secret(usize),
+}
+
+/// A resource that can be planned, and the bundle that it names.
+struct Asked<'a> {
+    resource: &'a Resource,
+    target: Target,
 }
 
 impl Manifests {
-    /// Each bundle with everything that the resources ask of it; `plain` stands for all of them, if it is given.
+    /// Each bundle with everything that the resources ask of it.
     ///
     /// # Errors
     /// Everything that is refused. Then nothing is to be written at all.
-    pub fn render(&self, plain: Option<&SecretSlice<u8>>) -> Result<Vec<Bundle>, Vec<Refused>> {
-        let mut bundles: Vec<Bundle> = Vec::new();
-        let mut refused = Vec::new();
+    pub fn render(&self, plain: Option<&PlainFile>, allowed: &AllowedEndpoints) -> Result<Vec<Bundle>, Vec<Refused>> {
+        let mut refused = self.invalid.clone();
+        refused.extend(self.twice());
+        if !refused.is_empty() {
+            return Err(refused);
+        }
+        let mut asked = Vec::new();
         for resource in &self.resources {
-            let namespace = resource.metadata.namespace.as_deref();
-            let name = &resource.spec.config_bundle_secret;
-            let same =
-                |bundle: &Bundle| plain.is_some() || (bundle.namespace.as_deref() == namespace && bundle.name == *name);
-            let known = bundles.iter().position(same);
-            let seen = match (plain, self.secret(namespace, name)) {
-                (Some(text), _) => Reference::Found(BundleSecret::of([(CONFIG.to_owned(), text.clone())].into())),
-                (None, Some(secret)) => Reference::Found(secret.bundle()),
-                (None, None) => Reference::Missing,
-            };
-            let seen = match (seen, known) {
+            match self.target(resource, plain) {
+                Ok(target) => asked.push(Asked { resource, target }),
+                Err(failure) => refused.push(resource.refused("", failure)),
+            }
+        }
+        let mut bundles: Vec<Bundle> = Vec::new();
+        for one in &asked {
+            let known = bundles.iter().position(|bundle| bundle.of == one.target);
+            let mut seen = self.read(one.target, plain);
+            let before = seen.config.clone();
+            if let Some(known) = known {
                 // What an earlier resource asked of it is in it already.
-                (Reference::Found(secret), Some(known)) => {
-                    Reference::Found(BundleSecret { config: Some(bundles[known].after.clone()), ..secret })
-                }
-                (seen, _) => seen,
-            };
-            let before = match &seen {
-                Reference::Found(secret) => secret.config.clone(),
-                _ => None,
-            };
-            match (self.render_one(resource, seen), before) {
-                (Err(failures), _) => refused.extend(failures.into_iter().map(|(location, failure)| Refused {
-                    resource: resource.metadata.name.clone().unwrap_or_default(),
-                    location,
-                    failure,
-                })),
-                (Ok(after), Some(before)) => {
-                    let after = after.map_or_else(|| before.clone(), |text| bytes(&text));
-                    match known {
-                        Some(known) => bundles[known].after = after,
-                        None => bundles.push(Bundle {
-                            namespace: namespace.map(str::to_owned),
-                            name: name.clone(),
-                            before,
-                            after,
-                        }),
+                seen.config = Some(bundles[known].after.clone());
+            }
+            match self.render_one(one, &asked, seen, allowed) {
+                Err(failures) => refused.extend(failures),
+                Ok(text) => {
+                    if let (None, Some(before)) = (known, before) {
+                        let (name, after) = (self.name_of(one.target, plain), before.clone());
+                        bundles.push(Bundle { of: one.target, name, before, after });
+                    }
+                    let bundle = bundles.iter_mut().find(|bundle| bundle.of == one.target);
+                    if let (Some(bundle), Some(text)) = (bundle, text) {
+                        bundle.after = SecretSlice::from(text.expose_secret().as_bytes().to_vec());
                     }
                 }
-                (Ok(_), None) => {}
             }
         }
         if refused.is_empty() { Ok(bundles) } else { Err(refused) }
     }
 
-    /// The manifest of a bundle with its new `config.yaml`; none if there is no such manifest.
+    /// The Secrets' manifests with their new `config.yaml`, as one stream.
     ///
     /// # Errors
-    /// When it cannot be serialised.
-    pub fn manifest_of(&self, bundle: &Bundle) -> Result<Option<SecretString>, serde_yaml::Error> {
-        let secret = self.secret(bundle.namespace.as_deref(), &bundle.name);
-        secret.map(|secret| secret.with_config(&bundle.after)).transpose()
+    /// When one cannot be serialised.
+    pub fn secrets(&self, bundles: &[Bundle]) -> Result<Secrets, Unwritable> {
+        let mut secrets = Secrets { stream: SecretString::default(), anew: Vec::new() };
+        let mut stream = String::new();
+        for bundle in bundles {
+            let Some(secret) = self.secret_at(bundle.of) else { continue };
+            let written = secret.with_config(&bundle.after)?;
+            if !stream.is_empty() && !stream.ends_with('\n') {
+                stream.push('\n');
+            }
+            if !stream.is_empty() && !written.marked {
+                stream.push_str("---\n");
+            }
+            stream.push_str(written.text.expose_secret());
+            secrets.anew.extend(written.anew.map(|why| (secret.called(), why)));
+        }
+        secrets.stream = SecretString::from(stream);
+        Ok(secrets)
+    }
+
+    /// The endpoints that the resources name.
+    pub fn endpoints(&self) -> Vec<&str> {
+        let locations = self.resources.iter().flat_map(|resource| &resource.object.spec.locations);
+        let mut urls: Vec<&str> = locations.filter_map(|location| location.endpoint_url.as_deref()).collect();
+        urls.sort_unstable();
+        urls.dedup();
+        urls
+    }
+
+    fn target(&self, resource: &Resource, plain: Option<&PlainFile>) -> Result<Target, Failure> {
+        if plain.is_some() {
+            return Ok(Target::Plain);
+        }
+        let name = &resource.object.spec.config_bundle_secret;
+        let reasons = (Reason::BundleMissing, Reason::BundleUnreadable);
+        self.secret(resource.namespace(), name, "spec.configBundleSecret", reasons).map(Target::Secret)
+    }
+
+    fn secret_at(&self, target: Target) -> Option<&SecretManifest> {
+        match target {
+            Target::Plain => None,
+            Target::Secret(index) => self.secrets.get(index),
+        }
+    }
+
+    fn name_of(&self, target: Target, plain: Option<&PlainFile>) -> String {
+        match (self.secret_at(target), plain) {
+            (Some(secret), _) => format!("{}/{CONFIG}", secret.name().unwrap_or_default()),
+            (None, Some(file)) => file.name.clone(),
+            (None, None) => CONFIG.to_owned(),
+        }
+    }
+
+    fn read(&self, target: Target, plain: Option<&PlainFile>) -> BundleSecret {
+        match (self.secret_at(target), plain) {
+            (Some(secret), _) => {
+                BundleSecret { called: Some(format!("Secret {}", secret.called())), ..secret.bundle() }
+            }
+            (None, Some(file)) => BundleSecret {
+                called: Some(file.name.clone()),
+                ..BundleSecret::of([(CONFIG.to_owned(), file.text.clone())].into())
+            },
+            (None, None) => BundleSecret::of([].into()),
+        }
     }
 
     fn render_one(
         &self,
-        resource: &QuayStorage,
-        bundle: Reference<BundleSecret>,
-    ) -> Result<Option<SecretString>, Vec<(String, Failure)>> {
-        let desired = Desired::parse(&resource.spec, &AllowedEndpoints::Any)
-            .map_err(|invalid| vec![("spec".to_owned(), invalid)])?;
-        let locations = desired.locations.iter().map(|location| self.observe(resource, location)).collect();
-        let seen = Observation { locations, bundle: ObservedBundle::Read(bundle), unwatched: None };
-        let plan = Plan::make(&desired, &seen);
-        let failures = failures(&plan);
+        one: &Asked<'_>,
+        all: &[Asked<'_>],
+        bundle: BundleSecret,
+        allowed: &AllowedEndpoints,
+    ) -> Result<Option<SecretString>, Vec<Refused>> {
+        let resource = one.resource;
+        let desired =
+            Desired::parse(&resource.object.spec, allowed).map_err(|invalid| vec![resource.refused("", invalid)])?;
+        let locations = desired.locations.iter().map(|location| self.observe(one, all, location)).collect();
+        let bundle = ObservedBundle::Read(Reference::Found(bundle));
+        let plan = Plan::make(&desired, &Observation { locations, bundle, unwatched: None });
+        let failures = failures(one, all, &plan);
         if failures.is_empty() { Ok(plan.write.map(|write| write.config)) } else { Err(failures) }
     }
 
-    fn observe(&self, resource: &QuayStorage, location: &DesiredLocation) -> ObservedLocation {
-        let namespace = resource.metadata.namespace.as_deref();
-        let key = location.wanted.clone().and_then(|wanted| match self.secret(namespace, &wanted.key_secret) {
-            Some(secret) => AccessKey::from_secret(&wanted.key_secret, &secret.texts()),
-            None => Err(Failure::new(
-                Reason::KeySecretMissing,
-                format!(
-                    "Secret {} (auth.accessKey.secretRef) is not among the manifests. Give its file too.",
-                    wanted.key_secret
-                ),
-            )),
+    fn observe(&self, one: &Asked<'_>, all: &[Asked<'_>], location: &DesiredLocation) -> ObservedLocation {
+        let reasons = (Reason::KeySecretMissing, Reason::KeySecretUnreadable);
+        let key = location.wanted.clone().and_then(|wanted| {
+            let namespace = one.resource.namespace();
+            let index = self.secret(namespace, &wanted.key_secret, "auth.accessKey.secretRef", reasons)?;
+            AccessKey::from_secret(&self.secrets[index].called(), &self.secrets[index].texts())
         });
         let proof = match &key {
             Ok(_) => ProofState::Skipped,
             Err(failure) => ProofState::Failed(failure.clone()),
         };
-        ObservedLocation { key, proof, written_at: None, claimed_by: self.claimed_by(resource, &location.name) }
-    }
-
-    /// Among manifests nobody is older: the first by name writes a location that several name.
-    fn claimed_by(&self, resource: &QuayStorage, location: &str) -> Option<String> {
-        let claims = |other: &&QuayStorage| {
-            other.metadata.namespace == resource.metadata.namespace
-                && other.spec.config_bundle_secret == resource.spec.config_bundle_secret
-                && other.spec.locations.iter().any(|l| l.name == location)
-        };
-        let name = |resource: &'_ QuayStorage| resource.metadata.name.clone().unwrap_or_default();
-        let names: Vec<String> = self.resources.iter().filter(claims).map(name).collect();
-        let claimants = names.iter().map(|name| Claimant { name, created: 0, written: false });
-        claim::owner(claimants).filter(|owner| Some(*owner) != resource.metadata.name.as_deref()).map(str::to_owned)
+        let claimed_by = claimant(one, all, &location.name).map(Resource::name);
+        ObservedLocation { key, proof, written_at: None, claimed_by }
     }
 }
 
-fn bytes(text: &SecretString) -> SecretSlice<u8> {
-    SecretSlice::from(text.expose_secret().as_bytes().to_vec())
-}
-
-fn failures(plan: &Plan) -> Vec<(String, Failure)> {
-    let bundle = match &plan.standings {
-        Standings::Unusable(failure) => vec![("config.yaml".to_owned(), failure.clone())],
-        Standings::NotLooked | Standings::Each(_) => Vec::new(),
+/// Another resource that writes a location of the same bundle. Among manifests nobody is older: the first by name does.
+fn claimant<'a>(one: &Asked<'a>, all: &[Asked<'a>], location: &str) -> Option<&'a Resource> {
+    let claims = |other: &&Asked<'_>| {
+        other.target == one.target && other.resource.object.spec.locations.iter().any(|l| l.name == location)
     };
+    let named: Vec<(String, &Resource)> =
+        all.iter().filter(claims).map(|other| (other.resource.name(), other.resource)).collect();
+    let owner = claim::owner(named.iter().map(|(name, _)| Claimant { name, created: 0, written: false }))?;
+    named.iter().find(|(name, _)| name == owner && *name != one.resource.name()).map(|(_, resource)| *resource)
+}
+
+fn failures(one: &Asked<'_>, all: &[Asked<'_>], plan: &Plan) -> Vec<Refused> {
     let each = match &plan.standings {
+        Standings::Unusable(failure) => return vec![one.resource.refused("", failure.clone())],
+        Standings::NotLooked => &[][..],
         Standings::Each(each) => each.as_slice(),
-        Standings::NotLooked | Standings::Unusable(_) => &[],
     };
-    let kept = plan.locations.iter().zip(each).filter_map(|(location, standing)| match standing {
-        Standing::Kept(failure) => Some((location.name.clone(), failure.clone())),
-        Standing::Current => None,
+    let kept = plan.locations.iter().zip(each).filter_map(|(location, standing)| {
+        // Also where both ask for the same: the operator would report it on one of them for ever.
+        let failure = match (claimant(one, all, &location.name), standing) {
+            (Some(other), _) => Failure::new(
+                Reason::LocationClaimed,
+                format!(
+                    "QuayStorage {} ({}) has this location of the bundle too, and only one can write it. Remove it from one of the two.",
+                    other.name(),
+                    other.origin
+                ),
+            ),
+            (None, Standing::Kept(failure)) => failure.clone(),
+            (None, Standing::Current) => return None,
+        };
+        Some(one.resource.refused(&format!(", location {}", location.name), failure))
     });
-    bundle.into_iter().chain(kept).collect()
+    kept.collect()
 }
