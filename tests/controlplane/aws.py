@@ -1,28 +1,21 @@
 """The AWS peer: moto with IAM enforcement on, its set-up user, calls and recordings."""
 
 import base64
-import html
 import http.client
 import json
 import os
-import re
 import sys
-import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-import botocore.config
-import botocore.exceptions
-import botocore.session
-
+from calls import REGION, AwsError, Caller, plain_text
 from cluster import HOST, wait_until
 from processes import Child
 from progress import HERE, SetupError
 
 ACCOUNT = "123456789012"
-REGION = "us-east-1"
 SETUP_USER = "setup-admin"
 ALLOW_EVERYTHING = {
     "Version": "2012-10-17",
@@ -30,26 +23,12 @@ ALLOW_EVERYTHING = {
 }
 # The calls in `_make_setup_user`: moto lets this many pass before it checks any.
 FREE_CALLS = 3
-CACHED_CLIENTS = 64
-
-
-class AwsError(Exception):
-    """An error answer, or a request that could not be made."""
-
-    def __init__(self, code: str, message: str, status: int | None = None) -> None:
-        super().__init__(f"{code}: {message}")
-        self.code = code
-        self.message = message
-        self.status = status  # of the HTTP answer, where there was one
 
 
 class AwsPeer:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self.setup_key = {"access_key": "setup", "secret_key": "setup"}
-        self._clients: dict[tuple[str, ...], Any] = {}
-        self._making_client = threading.Lock()
-        self._session = botocore.session.Session()
 
     def start(self, started: Callable[[Child], None]) -> Child:
         """Starts the process; it takes a while to import, so `finish` waits for it."""
@@ -72,6 +51,7 @@ class AwsPeer:
         wait_until(self.child, self._port_file.exists)
         self.port = int(self._port_file.read_text())
         self.url = f"http://{HOST}:{self.port}"
+        self._caller = Caller(self.url)
         self._make_setup_user()
         unknown = {"access_key": "AKIA0000000000000000", "secret_key": "x"}
         try:
@@ -91,18 +71,7 @@ class AwsPeer:
         credentials: dict[str, str] | None = None,
     ) -> dict[str, Any]:
         """One call, as the set-up user unless other credentials are given."""
-        try:
-            client = self._client(service, credentials or self.setup_key)
-            operation = getattr(client, method, None)
-            if operation is None:
-                raise AwsError("UnknownCall", f"{service} has no {method}")
-            answer = operation(**(arguments or {}))
-        except botocore.exceptions.ClientError as error:
-            raise _told(error.response) from error
-        except botocore.exceptions.BotoCoreError as error:
-            raise AwsError(type(error).__name__, str(error)) from error
-        answer.pop("ResponseMetadata", None)
-        return json.loads(json.dumps(answer, default=_plain))
+        return self._caller.call(service, method, arguments, credentials or self.setup_key)
 
     def start_recording(self) -> None:
         """Forgets the recording so far, if any, and starts a new one."""
@@ -128,33 +97,6 @@ class AwsPeer:
         key = self.call("iam", "create_access_key", {"UserName": SETUP_USER})["AccessKey"]
         self.setup_key = {"access_key": key["AccessKeyId"], "secret_key": key["SecretAccessKey"]}
 
-    def _client(self, service: str, credentials: dict[str, str]) -> Any:
-        access, secret = credentials["access_key"], credentials["secret_key"]
-        session_token = credentials.get("session_token")
-        key = (service, access, secret, session_token or "")
-        # Clients may be used from many threads, but not made.
-        with self._making_client:
-            if key not in self._clients:
-                if len(self._clients) >= CACHED_CLIENTS:
-                    self._clients.pop(next(iter(self._clients)))
-                self._clients[key] = self._session.create_client(
-                    service,
-                    region_name=REGION,
-                    endpoint_url=self.url,
-                    aws_access_key_id=access,
-                    aws_secret_access_key=secret,
-                    aws_session_token=session_token,
-                    config=botocore.config.Config(
-                        retries={"total_max_attempts": 1},
-                        s3={"addressing_style": "path"},
-                        connect_timeout=5,
-                        read_timeout=30,
-                        max_pool_connections=32,
-                        proxies={},
-                    ),
-                )
-            return self._clients[key]
-
     def _moto_api(self, method: str, path: str) -> str:
         connection = http.client.HTTPConnection(HOST, self.port, timeout=30)
         try:
@@ -168,41 +110,12 @@ class AwsPeer:
         return text
 
 
-def _told(response: dict[str, Any]) -> AwsError:
-    error = response.get("Error", {})
-    code, message = error.get("Code", "Unknown"), error.get("Message", "")
-    # When moto refuses a caller it answers in XML, also where the service speaks JSON
-    # (ECR does); botocore then takes the status for the code and all the XML for the text.
-    found = re.search(r"<Code>(.*?)</Code><Message>(.*?)</Message>", message, re.DOTALL)
-    if found:
-        code, message = html.unescape(found[1]), html.unescape(found[2])
-    return AwsError(code, message, response.get("ResponseMetadata", {}).get("HTTPStatusCode"))
-
-
-def _plain(value: Any) -> Any:
-    """What JSON has no form for: times, bytes, and bodies that are read as a stream."""
-    if hasattr(value, "isoformat"):
-        return value.isoformat()
-    if hasattr(value, "read"):
-        value = value.read()
-    if isinstance(value, bytes):
-        return _text(value)
-    return str(value)
-
-
-def _text(content: bytes) -> str:
-    try:
-        return content.decode()
-    except UnicodeDecodeError:
-        return base64.b64encode(content).decode()
-
-
 def _readable(entry: dict[str, Any]) -> dict[str, Any]:
     """One recorded request, with what a test looks for picked out of it."""
     headers = entry["headers"]
     body = entry.get("body") or ""
     if entry.get("body_encoded"):
-        body = _text(base64.b64decode(body))
+        body = plain_text(base64.b64decode(body))
     # Credential=KEY/DATE/REGION/SERVICE/aws4_request
     authorization = headers.get("Authorization", "")
     scope = authorization.partition("Credential=")[2].partition(",")[0].split("/")

@@ -7,7 +7,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
-from aws import AwsError
+from calls import AwsError
 
 if TYPE_CHECKING:
     from up import ControlPlane
