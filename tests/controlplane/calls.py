@@ -5,6 +5,7 @@ import html
 import json
 import re
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import botocore.config
@@ -28,12 +29,16 @@ class AwsError(Exception):
 class Caller:
     """Clients of one AWS-protocol server; `more` goes to botocore's Config."""
 
-    def __init__(self, url: str, **more: Any) -> None:
+    def __init__(
+        self, url: str, before_sign: Callable[..., None] | None = None, **more: Any
+    ) -> None:
         self.url = url
+        self._before_sign = before_sign  # may change a request
         self._more = more
         self._clients: dict[tuple[str, ...], Any] = {}
         self._making_client = threading.Lock()
         self._session = botocore.session.Session()
+        self._answer = threading.local()  # the body of the last answer to this thread
 
     def call(
         self,
@@ -48,9 +53,10 @@ class Caller:
             operation = getattr(client, method, None)
             if operation is None:
                 raise AwsError("UnknownCall", f"{service} has no {method}")
+            self._answer.body = b""
             answer = operation(**(arguments or {}))
         except botocore.exceptions.ClientError as error:
-            raise _told(error.response) from error
+            raise _told(error.response, self._answer.body) from error
         except botocore.exceptions.BotoCoreError as error:
             raise AwsError(type(error).__name__, str(error)) from error
         answer.pop("ResponseMetadata", None)
@@ -65,7 +71,7 @@ class Caller:
             if key not in self._clients:
                 if len(self._clients) >= CACHED_CLIENTS:
                     self._clients.pop(next(iter(self._clients)))
-                self._clients[key] = self._session.create_client(
+                client = self._session.create_client(
                     service,
                     region_name=REGION,
                     endpoint_url=self.url,
@@ -82,17 +88,27 @@ class Caller:
                         **self._more,
                     ),
                 )
+                client.meta.events.register("before-parse", self._keep_body)
+                if self._before_sign is not None:
+                    client.meta.events.register("before-sign", self._before_sign)
+                self._clients[key] = client
             return self._clients[key]
 
+    def _keep_body(self, response_dict: dict[str, Any], **_: Any) -> None:
+        self._answer.body = response_dict["body"]
 
-def _told(response: dict[str, Any]) -> AwsError:
+
+def _told(response: dict[str, Any], body: Any) -> AwsError:
     error = response.get("Error", {})
     code, message = error.get("Code", "Unknown"), error.get("Message", "")
-    # When moto refuses a caller it answers in XML, also where the service speaks JSON
-    # (ECR does); botocore then takes the status for the code and all the XML for the text.
-    found = re.search(r"<Code>(.*?)</Code><Message>(.*?)</Message>", message, re.DOTALL)
-    if found:
-        code, message = html.unescape(found[1]), html.unescape(found[2])
+    # botocore does not see what it expects elsewhere: where moto refuses a caller of a
+    # service that speaks JSON (ECR does) in XML, and where radosgw puts the error at the
+    # top of its answer instead of in an ErrorResponse.
+    text = body.decode(errors="replace") if isinstance(body, bytes) else ""
+    if found := re.search(r"<Code>(.*?)</Code>", text, re.DOTALL):
+        code = html.unescape(found[1])
+    if found := re.search(r"<Message>(.*?)</Message>", text, re.DOTALL):
+        message = html.unescape(found[1])
     return AwsError(code, message, response.get("ResponseMetadata", {}).get("HTTPStatusCode"))
 
 

@@ -10,14 +10,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
-
 from build import APISERVER, ETCD
+from issuer import HOST, Issuer
 from processes import Child, free_port, stop_children
 from progress import SetupError, ticking
 
-HOST = "127.0.0.1"
 READY_SECONDS = 60.0
 ATTEMPTS = 3
 PORT_TAKEN = "address already in use"
@@ -71,9 +68,12 @@ def wait_until(child: Child, ready: Callable[[], bool]) -> None:
 class Cluster:
     """One etcd and one kube-apiserver on loopback ports, with all files in `directory`."""
 
-    def __init__(self, directory: Path, assets: Path, started: Callable[[Child], None]) -> None:
+    def __init__(
+        self, directory: Path, assets: Path, issuer: Issuer, started: Callable[[Child], None]
+    ) -> None:
         self.directory = directory
         self.assets = assets
+        self.issuer = issuer
         self._started = started  # told of each process as soon as it runs
         self.admin_token = secrets.token_hex(16)
         self.ca_file = directory / "ca.crt"
@@ -165,7 +165,6 @@ class Cluster:
     def _start_apiserver(self) -> Child:
         self.port = free_port()
         self.server = f"https://{HOST}:{self.port}"
-        keys = self.directory / "service-account.key"
         command = [
             self.assets / APISERVER,
             f"--etcd-servers={self.etcd_url}",
@@ -176,9 +175,10 @@ class Cluster:
             "--service-cluster-ip-range=10.0.0.0/24",
             # A loopback address is not valid in the endpoints of its own service.
             "--endpoint-reconciler-type=none",
-            "--service-account-issuer=https://kubernetes.default.svc",
-            f"--service-account-key-file={keys}",
-            f"--service-account-signing-key-file={keys}",
+            f"--service-account-issuer={self.issuer.url}",
+            f"--service-account-jwks-uri={self.issuer.keys_url}",
+            f"--service-account-key-file={self.issuer.key_file}",
+            f"--service-account-signing-key-file={self.issuer.key_file}",
             f"--token-auth-file={self.directory / 'tokens.csv'}",
             "--authorization-mode=RBAC",
             "--disable-admission-plugins=ServiceAccount",
@@ -218,14 +218,6 @@ class Cluster:
         (self.directory / "audit-policy.yaml").write_text(AUDIT_POLICY)
         (self.directory / "tokens.csv").write_text(
             f'{self.admin_token},admin,admin,"system:masters"\n'
-        )
-        key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-        (self.directory / "service-account.key").write_bytes(
-            key.private_bytes(
-                serialization.Encoding.PEM,
-                serialization.PrivateFormat.TraditionalOpenSSL,
-                serialization.NoEncryption(),
-            )
         )
 
 

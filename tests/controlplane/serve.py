@@ -51,7 +51,12 @@ def _reply(plane: "ControlPlane", line: bytes) -> None:
 def _answer(plane: "ControlPlane", request: dict[str, Any]) -> dict[str, Any]:
     match request:
         case {"service": service, "call": call}:
-            return {"ok": plane.aws(service, call, request.get("args"), request.get("as"))}
+            who, at = request.get("as"), request.get("at", "aws")
+            return {"ok": plane.aws(service, call, request.get("args"), who, at)}
+        case {"rgw": "start"}:
+            return {"ok": plane.start_rgw()}
+        case {"rgw": "create-user", "args": arguments}:
+            return {"ok": plane.create_rgw_user(**arguments)}
         case {"kube": method, "path": path}:
             status, body = plane.kube(
                 method,

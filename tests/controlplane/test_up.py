@@ -4,13 +4,16 @@
 operator's tests depend on it, so that a new version that answers otherwise is noticed.
 """
 
+import base64
 import json
 import os
 import signal
+import ssl
 import subprocess
 import sys
 import time
 import unittest
+import urllib.request
 from pathlib import Path
 from typing import Any
 
@@ -176,6 +179,26 @@ class Answers(unittest.TestCase):
         audit = Path(self.up.info["audit_log"]).read_text().splitlines()
         users = [json.loads(line)["user"].get("username") for line in audit]
         self.assertIn("system:serviceaccount:team:puller", users)
+
+    def test_issuer_of_service_account_tokens(self) -> None:
+        issuer = self.up.info["issuer"]
+        context = ssl.create_default_context(cafile=self.up.info["issuer_ca_file"])
+
+        def fetch(url: str) -> Any:
+            with urllib.request.urlopen(url, context=context, timeout=10) as answer:
+                return json.load(answer)
+
+        shown = fetch(f"{issuer}/.well-known/openid-configuration")
+        self.assertEqual(shown, self.kube("GET", "/.well-known/openid-configuration")[1])
+        self.assertEqual(shown["issuer"], issuer)
+        [key] = fetch(shown["jwks_uri"])["keys"]
+        self.assertTrue(key["x5c"])
+        accounts = "/api/v1/namespaces/default/serviceaccounts"
+        self.kube("POST", accounts, body={"metadata": {"name": "issued"}})
+        answer = self.kube("POST", f"{accounts}/issued/token", body={"spec": {}})[1]
+        header, claims, _ = answer["status"]["token"].split(".")
+        self.assertEqual(json.loads(base64.urlsafe_b64decode(header + "=="))["kid"], key["kid"])
+        self.assertEqual(json.loads(base64.urlsafe_b64decode(claims + "=="))["iss"], issuer)
 
     def test_assume_role(self) -> None:
         key = self.user("alice", policy("sts:AssumeRole", Resource="*"))

@@ -18,12 +18,16 @@ import threading
 import traceback
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import build
 import venv
 from processes import Child, stop_children
 from progress import HERE, SetupError, say
+
+if TYPE_CHECKING:
+    from issuer import Issuer
+    from rgw import Rgw
 
 ENTERED = "REGISTRY_STS_CONTROLPLANE_VENV"
 
@@ -53,6 +57,8 @@ class ControlPlane:
         self._children: list[Child] = []
         self._directory: Path | None = None
         self._reaper: subprocess.Popen[bytes] | None = None
+        self._issuer: "Issuer | None" = None
+        self._rgw: "Rgw | None" = None
 
     def __enter__(self) -> "ControlPlane":
         self.start()
@@ -79,6 +85,8 @@ class ControlPlane:
         # Only now: these need the packages in .venv.
         from aws import ACCOUNT, AwsPeer
         from cluster import Cluster
+        from issuer import Issuer
+        from rgw import Rgw
 
         self._directory = Path(tempfile.mkdtemp(prefix="registry-sts-")).resolve()
         self._reaper = subprocess.Popen(
@@ -91,14 +99,18 @@ class ControlPlane:
         )
         self._peer = AwsPeer(self._directory)
         aws = self._peer.start(self._started)
-        self._cluster = Cluster(self._directory, assets, self._started)
+        # Before the API server, which has to know its URL.
+        self._issuer = Issuer(self._directory)
+        self._cluster = Cluster(self._directory, assets, self._issuer, self._started)
         self._cluster.start()
         self._peer.finish()
-        self._named = {
+        self._rgw = Rgw(self._directory, self._issuer, self._started)
+        servers = {
             "aws": aws,
             "etcd": self._cluster.etcd,
             "apiserver": self._cluster.apiserver,
         }
+        self._pausable: dict[str, Child | Rgw] = {**servers, "rgw": self._rgw}
         self.info = {
             "server": self._cluster.server,
             "ca_file": str(self._cluster.ca_file),
@@ -108,18 +120,25 @@ class ControlPlane:
             "etcd": self._cluster.etcd_url,
             "aws": self._peer.url,
             "account": ACCOUNT,
+            "issuer": self._issuer.url,
+            "issuer_ca_file": str(self._issuer.ca_file),
             "dir": str(self._directory),
-            "pids": {name: child.pid for name, child in self._named.items()},
+            "pids": {name: child.pid for name, child in servers.items()},
         }
 
     def stop(self) -> None:
         """Stops every process and removes the data directory; safe to call twice."""
+        if self._rgw is not None:
+            self._rgw.stop_starting()
         # Newest first, and etcd once nothing needs it: kube-apiserver cannot end
         # in good order without it.
         servers = [child for child in self._children if child.name != "etcd"]
         stop_children(servers)
         stop_children(child for child in self._children if child.name == "etcd")
         self._children.clear()
+        if self._issuer is not None:
+            self._issuer.stop()
+            self._issuer = None
         if self._directory is None:
             return
         shutil.rmtree(self._directory, ignore_errors=True)
@@ -134,9 +153,19 @@ class ControlPlane:
         call: str,
         arguments: dict[str, Any] | None = None,
         credentials: dict[str, str] | None = None,
+        at: str = "aws",
     ) -> dict[str, Any]:
-        """A boto3 client method; raises aws.AwsError for an error answer."""
-        return self._peer.call(service, call, arguments, credentials)
+        """A boto3 client method, at "aws" or "rgw"; raises calls.AwsError for an error answer."""
+        peer = {"aws": self._peer, "rgw": self._rgw}[at]
+        return peer.call(service, call, arguments, credentials)
+
+    def start_rgw(self) -> dict[str, Any]:
+        """Starts radosgw, unless it runs already, and says where it is."""
+        return self._rgw.start()
+
+    def create_rgw_user(self, uid: str, caps: str = "") -> dict[str, str]:
+        """A user of radosgw: its keys, and its ARN as trust policies name it."""
+        return self._rgw.create_user(uid, caps)
 
     def kube(
         self,
@@ -159,11 +188,11 @@ class ControlPlane:
         return self._peer.recording()
 
     def pause(self, name: str) -> None:
-        """Freezes "aws", "etcd" or "apiserver": it accepts connections, and is silent."""
-        self._named[name].pause()
+        """Freezes "aws", "etcd", "apiserver" or "rgw": it accepts connections, and is silent."""
+        self._pausable[name].pause()
 
     def resume(self, name: str) -> None:
-        self._named[name].resume()
+        self._pausable[name].resume()
 
     def _started(self, child: Child) -> None:
         self._children.append(child)
