@@ -11,6 +11,7 @@ mod locations;
 mod mask;
 mod piece;
 mod reader;
+mod reading;
 mod refusal;
 mod remembered;
 mod removal;
@@ -30,6 +31,7 @@ pub use storage::{FoundEntry, SignatureVersion, StorageEntry};
 
 use crate::place::LocationName;
 use layout::Layout;
+use reading::Reading;
 use text::Splice;
 use tree::{Kind, Node, Pair};
 
@@ -89,6 +91,8 @@ pub struct ConfigYaml {
     /// Length of the byte order mark; positions of nodes count from after it.
     mark: usize,
     root: Node,
+    /// What the second parser reads.
+    reading: Reading,
 }
 
 impl ConfigYaml {
@@ -118,9 +122,9 @@ impl ConfigYaml {
                 return Err(value.refuse(problem));
             }
         }
-        verify::second_reader_agrees(body, &root)?;
+        let reading = Reading::of(body, &root)?;
         let mark = text.len() - body.len();
-        Ok(Self { text: SecretString::from(text.to_owned()), mark, root })
+        Ok(Self { text: SecretString::from(text.to_owned()), mark, root, reading })
     }
 
     /// What stands at a location's name. An entry in a form that [`ConfigYaml::edit`] refuses has no place.
