@@ -1,5 +1,6 @@
 //! Taking things out of a document: whole lines of block style, or a part of brackets or braces with its comma.
 
+use super::excerpt::Rewritten;
 use super::refusal::{Problem, Refusal};
 use super::text::{Splice, colon_end, is_first_on_line, line_start, next_line, skip_blank, value_range};
 use super::tree::{Node, Pair};
@@ -18,7 +19,7 @@ impl Cut<'_> {
         &self,
         mapping: &Node,
         at: usize,
-        is_meant: impl Fn(&ConfigYaml) -> bool,
+        is_meant: impl Fn(&Rewritten) -> bool,
     ) -> Result<Edit, Refusal> {
         let body = self.document.body();
         let (pairs, Some(pair)) = (mapping.pairs(), mapping.pairs().get(at)) else { return Ok(Edit::Unchanged) };
@@ -37,7 +38,7 @@ impl Cut<'_> {
         pair: &Pair,
         items: &[Node],
         at: usize,
-        is_meant: impl Fn(&ConfigYaml) -> bool,
+        is_meant: impl Fn(&Rewritten) -> bool,
     ) -> Result<Edit, Refusal> {
         let body = self.document.body();
         let Some(item) = items.get(at) else { return Ok(Edit::Unchanged) };
@@ -59,7 +60,7 @@ impl Cut<'_> {
     }
 
     /// Takes whole lines out.
-    fn lines(&self, (start, end): (usize, usize), is_meant: impl Fn(&ConfigYaml) -> bool) -> Result<Edit, Refusal> {
+    fn lines(&self, (start, end): (usize, usize), is_meant: impl Fn(&Rewritten) -> bool) -> Result<Edit, Refusal> {
         let body = self.document.body();
         if !is_first_on_line(body, start) {
             return Err(Refusal::whole(Problem::CannotVerify));

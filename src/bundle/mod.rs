@@ -5,6 +5,7 @@
 mod arguments;
 mod cut;
 mod diff;
+mod excerpt;
 mod layout;
 mod lists;
 mod locations;
@@ -30,6 +31,7 @@ pub use remembered::Remembered;
 pub use storage::{FoundEntry, SignatureVersion, StorageEntry};
 
 use crate::place::LocationName;
+use excerpt::Rewritten;
 use layout::Layout;
 use reading::Reading;
 use text::Splice;
@@ -38,12 +40,14 @@ use tree::{Kind, Node, Pair};
 const STORAGE: &str = "DISTRIBUTED_STORAGE_CONFIG";
 const PREFERENCE: &str = "DISTRIBUTED_STORAGE_PREFERENCE";
 const DEFAULTS: &str = "DISTRIBUTED_STORAGE_DEFAULT_LOCATIONS";
+/// The keys that are ours.
+const OURS: [&str; 3] = [STORAGE, PREFERENCE, DEFAULTS];
 
 /// Which of the keys that are ours a document sets at its top level, if any; where that cannot be told, which it names.
 pub fn key_of_ours(bytes: &[u8]) -> Option<&'static str> {
     let names = |key: &str| bytes.windows(key.len()).any(|window| window == key.as_bytes());
     let document = ConfigYaml::parse(bytes);
-    [STORAGE, PREFERENCE, DEFAULTS].into_iter().find(|key| match &document {
+    OURS.into_iter().find(|key| match &document {
         Ok(document) => document.root.get(key).is_some(),
         Err(_) => names(key),
     })
@@ -51,7 +55,7 @@ pub fn key_of_ours(bytes: &[u8]) -> Option<&'static str> {
 
 /// Whether a key may be named to the user: one of Quay's storage keys, or an argument of the driver.
 fn is_our_key(key: &str) -> bool {
-    [STORAGE, PREFERENCE, DEFAULTS].contains(&key) || storage::ARGUMENTS.contains(&key)
+    OURS.contains(&key) || storage::ARGUMENTS.contains(&key)
 }
 
 /// Where our locations shall stand in `DISTRIBUTED_STORAGE_PREFERENCE`. Quay pushes to the first.
@@ -93,6 +97,8 @@ pub struct ConfigYaml {
     root: Node,
     /// What the second parser reads.
     reading: Reading,
+    /// Whether there is an alias in it.
+    aliases: bool,
 }
 
 impl ConfigYaml {
@@ -102,7 +108,7 @@ impl ConfigYaml {
         let body = screen::characters(text)?;
         let tree = reader::read(body)?;
         screen::between_scalars(body, &tree.opaque)?;
-        let root = tree.root;
+        let (root, aliases) = (tree.root, tree.aliases);
         if root.is_null() {
             return Err(Refusal::whole(Problem::Empty));
         }
@@ -110,7 +116,7 @@ impl ConfigYaml {
         if !matches!(root.kind, Kind::Map { .. }) {
             return Err(root.refuse(Problem::NotAMapping));
         }
-        for key in [STORAGE, PREFERENCE, DEFAULTS] {
+        for key in OURS {
             if let Some(pair) = root.get(key) {
                 pair.key.guard()?;
             }
@@ -124,7 +130,7 @@ impl ConfigYaml {
         }
         let reading = Reading::of(body, &root)?;
         let mark = text.len() - body.len();
-        Ok(Self { text: SecretString::from(text.to_owned()), mark, root, reading })
+        Ok(Self { text: SecretString::from(text.to_owned()), mark, root, reading, aliases })
     }
 
     /// What stands at a location's name. An entry in a form that [`ConfigYaml::edit`] refuses has no place.
@@ -147,7 +153,7 @@ impl ConfigYaml {
     }
 
     /// Makes the splices, reads the new text anew, and hands it out only if it is proven to be what was meant.
-    fn finish(&self, mut splices: Vec<Splice>, is_meant: impl FnOnce(&Self) -> bool) -> Result<Edit, Refusal> {
+    fn finish(&self, mut splices: Vec<Splice>, is_meant: impl Fn(&Rewritten) -> bool) -> Result<Edit, Refusal> {
         if splices.is_empty() {
             return Ok(Edit::Unchanged);
         }
@@ -155,16 +161,16 @@ impl ConfigYaml {
             Some(block) => block.refuse(Problem::NoFinalNewline),
             None => Refusal::whole(Problem::CannotVerify),
         };
-        let new_body = SecretString::from(text::apply(self.body(), &mut splices).ok_or_else(unsure)?);
-        if !text::only_spliced(self.body(), &splices, new_body.expose_secret()) {
-            return Err(unsure());
-        }
-        let new = Self::parse(new_body.expose_secret().as_bytes()).map_err(|_| unsure())?;
-        if !is_meant(&new) {
-            return Err(unsure());
-        }
-        let mark = self.text.expose_secret().get(..self.mark).unwrap_or_default();
-        Ok(Edit::Changed(SecretString::from(format!("{mark}{}", new_body.expose_secret()))))
+        splices.sort_by_key(|splice| (splice.start, splice.end));
+        let (mark, body) = self.text.expose_secret().split_at_checked(self.mark).ok_or_else(unsure)?;
+        let mut new = mark.to_owned();
+        text::apply(body, (0, body.len()), &splices, &mut new).ok_or_else(unsure)?;
+        let new = SecretString::from(new);
+        let new_body = new.expose_secret().get(self.mark..).unwrap_or_default();
+        let is_proven = text::only_spliced(body, &splices, new_body)
+            && (Rewritten::excerpt(self, &splices).is_some_and(|excerpt| is_meant(&excerpt))
+                || Rewritten::whole(new_body).is_some_and(|whole| is_meant(&whole)));
+        if is_proven { Ok(Edit::Changed(new)) } else { Err(unsure()) }
     }
 
     fn body(&self) -> &str {
@@ -173,6 +179,16 @@ impl ConfigYaml {
 
     fn locations(&self) -> &[Pair] {
         self.root.get(STORAGE).map(|pair| pair.value.pairs()).unwrap_or_default()
+    }
+
+    /// The pairs of the top level, and what the second parser reads there.
+    fn keys(&self) -> impl Iterator<Item = (&Pair, &[u8])> {
+        self.root.pairs().iter().zip(self.reading.pairs())
+    }
+
+    /// The locations, and what the second parser reads there.
+    fn locations_as_read(&self) -> impl Iterator<Item = (&Pair, &[u8])> {
+        self.locations().iter().zip(self.reading.locations())
     }
 
     fn location(&self, name: &str) -> Option<&Pair> {

@@ -11,12 +11,14 @@ use super::tree::{Kind, Node, Pair, Style};
 /// Deeper than this is no config.yaml.
 const MAX_DEPTH: usize = 64;
 /// More nodes than this, aliases unfolded, are not read.
-const MAX_UNFOLDED: usize = 1_000_000;
+pub(super) const MAX_UNFOLDED: usize = 1_000_000;
 
 /// The tree of a document, and where its quoted scalars and text blocks are.
 pub(super) struct Tree {
     pub(super) root: Node,
     pub(super) opaque: Vec<(usize, usize)>,
+    /// Whether there is an alias in it.
+    pub(super) aliases: bool,
 }
 
 /// Reads one document.
@@ -35,7 +37,7 @@ pub(super) fn read(body: &str) -> Result<Tree, Refusal> {
     if root.weight > MAX_UNFOLDED {
         return Err(Refusal::whole(Problem::AliasesUnfold));
     }
-    Ok(Tree { root, opaque: builder.opaque })
+    Ok(Tree { root, opaque: builder.opaque, aliases: builder.aliases })
 }
 
 struct Open {
@@ -54,13 +56,14 @@ struct Builder<'a> {
     documents: usize,
     root: Option<Node>,
     opaque: Vec<(usize, usize)>,
+    aliases: bool,
 }
 
 impl<'a> Builder<'a> {
     fn new(body: &'a str) -> Self {
         let offsets = (!body.is_ascii()).then(|| body.char_indices().map(|(at, _)| at).collect());
         let (anchors, opaque) = (HashMap::new(), Vec::new());
-        Self { body, offsets, open: Vec::new(), anchors, documents: 0, root: None, opaque }
+        Self { body, offsets, open: Vec::new(), anchors, documents: 0, root: None, opaque, aliases: false }
     }
 
     fn offset(&self, index: usize) -> usize {
@@ -89,6 +92,7 @@ impl<'a> Builder<'a> {
                 self.close(node, *anchor)?;
             }
             Event::Alias(anchor) => {
+                self.aliases = true;
                 let mut node = self.node(span, 0, false, Kind::Alias);
                 match self.anchors.get(anchor) {
                     Some(weight) => node.weight = *weight,

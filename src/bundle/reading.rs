@@ -10,7 +10,7 @@ use serde::de::{DeserializeSeed, Deserializer, EnumAccess, Error, MapAccess, Seq
 
 use super::refusal::{Problem, Refusal};
 use super::tree::{Kind, Node, Style};
-use super::{DEFAULTS, PREFERENCE, STORAGE};
+use super::{OURS, STORAGE};
 
 /// Each value begins with one of these. A text ends with a byte that occurs in no UTF-8; a collection with [`END`].
 const NULL: u8 = 0;
@@ -41,7 +41,7 @@ pub(super) struct Reading {
 impl Reading {
     /// Reads a document. It must have the tree's keys at the top level, and at ours all that the tree has.
     pub(super) fn of(body: &str, root: &Node) -> Result<Self, Refusal> {
-        let (reading, disagreement) = read(body, Some(root))?;
+        let (reading, disagreement) = read(body, root)?;
         match disagreement {
             None => Ok(reading),
             Some(at) => Err(match root.pairs().get(at) {
@@ -49,11 +49,6 @@ impl Reading {
                 _ => Refusal::whole(Problem::CannotVerify),
             }),
         }
-    }
-
-    /// Reads a document of which there is no tree.
-    pub(super) fn alone(body: &str) -> Result<Self, Refusal> {
-        read(body, None).map(|(reading, _)| reading)
     }
 
     /// The pairs of the top level, in order.
@@ -71,10 +66,10 @@ impl Reading {
     }
 }
 
-fn read(body: &str, root: Option<&Node>) -> Result<(Reading, Option<usize>), Refusal> {
+fn read(body: &str, root: &Node) -> Result<(Reading, Option<usize>), Refusal> {
     // Wiped if it is not outgrown: what grows leaves its old bytes behind.
     let mut out = Out { bytes: Vec::with_capacity(2 * body.len() + 64), ..Out::default() };
-    let seed = Seed { out: &mut out, node: root, place: Place::Root };
+    let seed = Seed { out: &mut out, node: Some(root), place: Place::Root };
     let outcome = seed.deserialize(serde_yaml::Deserializer::from_str(body));
     let Out { bytes, pairs, locations, disagreement, .. } = out;
     let reading = Reading { bytes: SecretSlice::from(bytes), pairs, locations };
@@ -164,7 +159,7 @@ impl<'a, 't> Seed<'a, 't> {
         match self.place {
             Place::Root => match pair.key.text() {
                 Some(STORAGE) => (Some(&pair.key), Some(&pair.value), Place::Storage),
-                Some(PREFERENCE | DEFAULTS) => (Some(&pair.key), Some(&pair.value), Place::Elsewhere),
+                Some(key) if OURS.contains(&key) => (Some(&pair.key), Some(&pair.value), Place::Elsewhere),
                 _ => (Some(&pair.key), None, Place::Elsewhere),
             },
             Place::Storage | Place::Elsewhere => (Some(&pair.key), Some(&pair.value), Place::Elsewhere),

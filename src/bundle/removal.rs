@@ -4,6 +4,7 @@
 use secrecy::ExposeSecret;
 
 use super::cut::Cut;
+use super::excerpt::Rewritten;
 use super::layout::Layout;
 use super::lists::{Expected, items};
 use super::piece::Piece;
@@ -123,14 +124,14 @@ impl<'a> Plan<'a> {
             return Ok(Edit::Unchanged);
         };
         locations.iter().filter(|pair| is_added(pair)).try_for_each(guard)?;
-        let nothing_else = |new: &ConfigYaml| {
-            let is_gone = |name: &str| self.added.contains(&name) && new.location(name).is_none();
+        let nothing_else = |new: &Rewritten| {
+            let is_gone = |name: &str| self.added.contains(&name) && new.document.location(name).is_none();
             nothing_else_changed(document, new, |_| false, is_gone)
         };
         if !locations.iter().all(is_added) {
             return self.cut(document).pair(&storage.value, at, nothing_else);
         }
-        let is_empty = |new: &ConfigYaml| new.locations().is_empty() && nothing_else(new);
+        let is_empty = |new: &Rewritten| new.document.locations().is_empty() && nothing_else(new);
         match &self.remembered.storage {
             Before::Absent => self.take_key(document, STORAGE, nothing_else),
             Before::Present(Storage::Empty(piece)) => {
@@ -177,7 +178,7 @@ impl<'a> Plan<'a> {
 
     /// Brings a list that nobody else has changed back to what it was.
     fn put_list(&self, document: &ConfigYaml, key: &str, before: &Before<List>) -> Result<Edit, Refusal> {
-        let nothing_else = |new: &ConfigYaml| nothing_else_changed(document, new, |other| other == key, |_| false);
+        let nothing_else = |new: &Rewritten| nothing_else_changed(document, new, |other| other == key, |_| false);
         match self.verdict(document, key, before)? {
             (Verdict::Remove, _) => self.take_key(document, key, nothing_else),
             (Verdict::PutBack(list), Some(pair)) => {
@@ -194,7 +195,7 @@ impl<'a> Plan<'a> {
         left.remove(at);
         let expected = Expected { key, names: left };
         self.cut(document).item(pair, items(pair, key)?, at, |new| {
-            reads_as(new, &expected) && nothing_else_changed(document, new, |other| other == key, |_| false)
+            reads_as(&new.document, &expected) && nothing_else_changed(document, new, |other| other == key, |_| false)
         })
     }
 
@@ -203,10 +204,10 @@ impl<'a> Plan<'a> {
         &self,
         document: &ConfigYaml,
         key: &str,
-        nothing_else: impl Fn(&ConfigYaml) -> bool,
+        nothing_else: impl Fn(&Rewritten) -> bool,
     ) -> Result<Edit, Refusal> {
         let root = &document.root;
-        let is_meant = |new: &ConfigYaml| new.root.get(key).is_none() && nothing_else(new);
+        let is_meant = |new: &Rewritten| new.document.root.get(key).is_none() && nothing_else(new);
         let Some(at) = root.pairs().iter().position(|pair| pair.key.text() == Some(key)) else {
             return Ok(Edit::Unchanged);
         };
@@ -228,7 +229,7 @@ fn put_location(document: &ConfigYaml, name: &str, piece: &Piece) -> Result<Edit
         return Ok(Edit::Unchanged);
     }
     guard(pair)?;
-    let nothing_else = |new: &ConfigYaml| nothing_else_changed(document, new, |_| false, |other| other == name);
+    let nothing_else = |new: &Rewritten| nothing_else_changed(document, new, |_| false, |other| other == name);
     put(document, pair, storage.value.is_flow(), piece, |new| new.location(name), nothing_else)
 }
 
@@ -238,15 +239,15 @@ fn put(
     pair: &Pair,
     in_braces: bool,
     piece: &Piece,
-    find: impl FnOnce(&ConfigYaml) -> Option<&Pair>,
-    nothing_else: impl FnOnce(&ConfigYaml) -> bool,
+    find: impl Fn(&ConfigYaml) -> Option<&Pair>,
+    nothing_else: impl Fn(&Rewritten) -> bool,
 ) -> Result<Edit, Refusal> {
     let newline = Layout::of(document.body(), &document.root, None).newline;
     let splices = piece.put_at(document.body(), pair, in_braces, newline);
     document.finish(splices, |new| {
         let as_it_did = piece
             .reading()
-            .zip(find(new))
+            .zip(find(&new.document))
             .is_some_and(|(wanted, found)| wanted.key.same(&found.key) && wanted.value.same(&found.value));
         as_it_did && nothing_else(new)
     })

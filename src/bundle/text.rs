@@ -22,19 +22,20 @@ impl Splice {
     }
 }
 
-/// The text with all splices made; `None` where they overlap or do not fit the text.
-pub(super) fn apply(body: &str, splices: &mut [Splice]) -> Option<String> {
-    splices.sort_by_key(|splice| (splice.start, splice.end));
+/// Appends a part of the text with all splices made, which are in order, to another; `None` where they overlap or do
+/// not fit it.
+pub(super) fn apply(body: &str, (start, end): (usize, usize), splices: &[Splice], out: &mut String) -> Option<()> {
     let added: usize = splices.iter().map(|splice| splice.text.expose_secret().len()).sum();
-    let mut out = String::with_capacity(body.len() + added);
-    let mut at = 0;
-    for splice in splices.iter() {
+    // Grown at once, so that no old bytes of it are left behind.
+    out.reserve(end.checked_sub(start)? + added);
+    let mut at = start;
+    for splice in splices {
         out.push_str(body.get(at..splice.start)?);
         out.push_str(splice.text.expose_secret());
         at = splice.end.max(splice.start);
     }
-    out.push_str(body.get(at..)?);
-    Some(out)
+    out.push_str(body.get(at..end)?);
+    Some(())
 }
 
 /// Whether the new text is the old one outside of the splices, byte for byte.

@@ -6,6 +6,7 @@ mod flow;
 mod lists;
 mod mask;
 mod properties;
+mod readings;
 mod refusals;
 mod removal;
 mod removal_properties;

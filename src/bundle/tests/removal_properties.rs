@@ -102,7 +102,7 @@ fn odd_document() -> impl Strategy<Value = String> {
 }
 
 /// A document in any style, with either line end, with and without a byte order mark and a last line break.
-fn any_document() -> impl Strategy<Value = String> {
+pub(super) fn any_document() -> impl Strategy<Value = String> {
     let block = document().prop_map(|pieces| pieces.concat());
     (prop_oneof![2 => block, 2 => odd_document(), 1 => in_braces()], any::<[bool; 3]>()).prop_map(
         |(mut text, [crlf, mark, cut])| {
