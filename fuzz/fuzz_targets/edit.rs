@@ -173,12 +173,12 @@ fn name(text: &str) -> LocationName {
     text.parse().expect("a location's name")
 }
 
-/// A refusal says something, of a place in the document. The parser tells an end without a line break as if it had one.
+/// A refusal says something, of a place in the document.
 fn check_refusal(refusal: &Refusal, document: &[u8]) {
     assert!(refusal.to_string().starts_with("config.yaml "));
     let lines = document.split(|b| *b == b'\n').count();
     assert!(refusal.line.is_some() == refusal.column.is_some());
-    assert!(refusal.line.is_none_or(|line| (1..=lines + 1).contains(&line)), "{refusal}, of {lines} lines");
+    assert!(refusal.line.is_none_or(|line| (1..=lines).contains(&line)), "{refusal}, of {lines} lines");
     assert!(refusal.column.is_none_or(|column| (1..=document.len() + 1).contains(&column)), "{refusal}");
 }
 

@@ -1,6 +1,6 @@
 //! The splices inside of an `STSS3Storage` entry that stands: a rotated key changes one line.
 
-use super::Draft;
+use super::draft::Draft;
 use super::refusal::Refusal;
 use super::storage::{Argument, DRIVER, StorageEntry};
 use super::text::{Splice, line_start, next_line, value_range};

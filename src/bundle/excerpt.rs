@@ -29,7 +29,8 @@ pub(super) struct Rewritten {
 impl Rewritten {
     /// Reads the whole text.
     pub(super) fn whole(new: &str) -> Option<Self> {
-        ConfigYaml::parse(new.as_bytes()).ok().map(|document| Self { document, again: None })
+        let document = ConfigYaml::parse(new.as_bytes()).ok().filter(|document| document.mark == 0)?;
+        Some(Self { document, again: None })
     }
 
     /// Reads an excerpt, if the document is one of which parts can be read by themselves. The splices are in order.
@@ -39,7 +40,7 @@ impl Rewritten {
         let (text, seams) = parts.read_again(splices, &again)?;
         let document = ConfigYaml::parse(text.expose_secret().as_bytes()).ok()?;
         let whole_weight = old.root.weight.saturating_add(document.root.weight);
-        let is_usual = !document.aliases && whole_weight <= MAX_UNFOLDED;
+        let is_usual = document.mark == 0 && !document.aliases && whole_weight <= MAX_UNFOLDED;
         let complete = seams.iter().all(|seam| {
             let at = document.root.pairs().binary_search_by_key(seam, |pair| pair.key.start);
             at.is_ok_and(|at| is_at_column_0(text.expose_secret(), &document.root.pairs()[at].key))

@@ -1,10 +1,12 @@
 //! The splices that bring the two lists of location names to the intent.
 
+use super::draft::Draft;
+use super::layout::Layout;
 use super::refusal::{Problem, Refusal};
 use super::screen::quoted;
 use super::text::{Splice, column, is_first_on_line, value_range};
 use super::tree::{Kind, Node, Pair, Style};
-use super::{Change, DEFAULTS, Draft, PREFERENCE, Preference};
+use super::{Change, DEFAULTS, PREFERENCE, Preference};
 use crate::place::LocationName;
 
 /// What a list must read as after the edit.
@@ -130,8 +132,8 @@ fn replace(draft: &mut Draft<'_>, pair: &Pair, key: &'static str, names: &[&str]
             let lines = draft.layout.block_list(names);
             draft.layout.lines(&lines, column(draft.body, start)).trim().to_owned()
         }
-        _ if start == end => format!(" {}", super::Layout::flow_list(names)),
-        _ => super::Layout::flow_list(names),
+        _ if start == end => format!(" {}", Layout::flow_list(names)),
+        _ => Layout::flow_list(names),
     };
     draft.splices.push(Splice::replace((start, end), text));
     Ok(expect(key, names))

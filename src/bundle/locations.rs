@@ -1,11 +1,12 @@
 //! The splices that bring `DISTRIBUTED_STORAGE_CONFIG` to the intent.
 
+use super::draft::Draft;
 use super::refusal::{Problem, Refusal};
 use super::screen::quoted;
 use super::storage::StorageEntry;
 use super::text::{Splice, colon_end, column, indentation, is_first_on_line, value_range};
 use super::tree::{Kind, Pair};
-use super::{Draft, STORAGE, arguments};
+use super::{STORAGE, arguments};
 
 /// Writes the entries that the document does not have as they shall be.
 pub(super) fn splice(draft: &mut Draft<'_>, entries: &[&StorageEntry]) -> Result<(), Refusal> {
@@ -50,28 +51,46 @@ fn in_braces(draft: &Draft<'_>, entries: &[&StorageEntry], base: Option<usize>) 
 
 /// Puts locations where the value is missing, null or `{}`.
 fn fill(draft: &mut Draft<'_>, storage: &Pair, entries: &[&StorageEntry]) -> Result<(), Refusal> {
-    let (start, end) = value_range(draft.body, storage)?;
-    let colon = colon_end(draft.body, storage)?;
     if draft.root.is_flow() {
         let base = draft.layout.tall.then(|| indentation(draft.body, storage.key.start));
-        let space = if start == colon { " " } else { "" };
-        let text = format!("{space}{}", in_braces(draft, entries, base));
-        draft.splices.push(Splice::replace((start, end), text));
-        return Ok(());
+        return fill_in_braces(draft, storage, &in_braces(draft, entries, base));
     }
-    let lines = block_lines(draft, entries);
-    let inside = storage.key.column + draft.layout.step;
+    let (lines, inside) = (block_lines(draft, entries), storage.key.column + draft.layout.step);
+    fill_with_lines(draft, storage, &lines, inside)
+}
+
+/// Puts an entry where the value of its name is missing or null.
+fn fill_entry(draft: &mut Draft<'_>, pair: &Pair, entry: &StorageEntry) -> Result<(), Refusal> {
+    if draft.root.get(STORAGE).is_some_and(|storage| storage.value.is_flow()) {
+        let tall = draft.layout.tall && is_first_on_line(draft.body, pair.key.start);
+        let base = tall.then(|| indentation(draft.body, pair.key.start));
+        return fill_in_braces(draft, pair, &draft.layout.flow_entry(entry, base));
+    }
+    let (lines, inside) = (draft.layout.block_entry(entry), pair.key.column + draft.layout.dash);
+    fill_with_lines(draft, pair, &lines, inside)
+}
+
+fn fill_in_braces(draft: &mut Draft<'_>, pair: &Pair, text: &str) -> Result<(), Refusal> {
+    let (start, end) = value_range(draft.body, pair)?;
+    let space = if start == colon_end(draft.body, pair)? { " " } else { "" };
+    draft.splices.push(Splice::replace((start, end), format!("{space}{text}")));
+    Ok(())
+}
+
+fn fill_with_lines(draft: &mut Draft<'_>, pair: &Pair, lines: &[String], inside: usize) -> Result<(), Refusal> {
+    let (start, end) = value_range(draft.body, pair)?;
+    let colon = colon_end(draft.body, pair)?;
     let value_on_key_line = !draft.body[colon..start].contains('\n');
     if value_on_key_line {
         // A comment behind the value stays on the line of the key.
         if end > start {
             draft.splices.push(Splice::replace((colon, end), String::new()));
         }
-        draft.add_lines_after(end, &lines, inside);
+        draft.add_lines_after(end, lines, inside);
         return Ok(());
     }
     let at = column(draft.body, start);
-    let text = draft.layout.lines(&lines, at).trim().to_owned();
+    let text = draft.layout.lines(lines, at).trim().to_owned();
     draft.splices.push(Splice::replace((start, end), text));
     Ok(())
 }
@@ -99,13 +118,16 @@ fn append(draft: &mut Draft<'_>, storage: &Pair, entries: &[&StorageEntry]) -> R
 fn replace(draft: &mut Draft<'_>, entry: &StorageEntry, pair: &Pair) -> Result<(), Refusal> {
     pair.key.guard_all()?;
     pair.value.guard_all()?;
+    if pair.key.string() != Some(entry.name.as_str()) {
+        draft.splices.push(Splice::replace((pair.key.start, pair.key.end), quoted(entry.name.as_str())));
+    }
+    if pair.value.is_null() {
+        return fill_entry(draft, pair, entry);
+    }
     let Kind::List { items, flow } = &pair.value.kind else {
         let (key, expected) = (entry.name.to_string(), "a list of a driver and its arguments");
         return Err(pair.value.refuse(Problem::WrongKind { key, expected }));
     };
-    if pair.key.string() != Some(entry.name.as_str()) {
-        draft.splices.push(Splice::replace((pair.key.start, pair.key.end), quoted(entry.name.as_str())));
-    }
     if arguments::same_shape(entry, items, *flow) {
         return arguments::splice(draft, entry, &items[1]);
     }

@@ -5,6 +5,7 @@
 mod arguments;
 mod cut;
 mod diff;
+mod draft;
 mod excerpt;
 mod layout;
 mod lists;
@@ -31,8 +32,8 @@ pub use remembered::Remembered;
 pub use storage::{FoundEntry, SignatureVersion, StorageEntry};
 
 use crate::place::LocationName;
+use draft::Draft;
 use excerpt::Rewritten;
-use layout::Layout;
 use reading::Reading;
 use text::Splice;
 use tree::{Kind, Node, Pair};
@@ -133,9 +134,10 @@ impl ConfigYaml {
         Ok(Self { text: SecretString::from(text.to_owned()), mark, root, reading, aliases })
     }
 
-    /// What stands at a location's name. An entry in a form that [`ConfigYaml::edit`] refuses has no place.
+    /// What stands at a location's name; nothing does where the value is missing or null. An entry in a form that [`ConfigYaml::edit`] refuses has no place.
     pub fn entry(&self, name: &LocationName) -> Option<FoundEntry> {
-        self.location(name.as_str()).map(|pair| FoundEntry::of(&pair.value))
+        let found = self.location(name.as_str()).filter(|pair| !pair.value.is_null());
+        found.map(|pair| FoundEntry::of(&pair.value))
     }
 
     /// Whether all three readers already read the document's entry of this name as the intent.
@@ -149,7 +151,11 @@ impl ConfigYaml {
         locations::splice(&mut draft, change.entries)?;
         let expected = lists::splice(&mut draft, change, self.locations())?;
         draft.add_top_level()?;
-        self.finish(draft.splices, |new| verify::is_the_intent(self, new, change, &expected))
+        let is_meant = |new: &Rewritten| verify::is_the_intent(self, new, change, &expected);
+        match draft.with_open_end() {
+            Some(splices) => self.finish(splices, is_meant).or_else(|_| self.finish(draft.splices, is_meant)),
+            None => self.finish(draft.splices, is_meant),
+        }
     }
 
     /// Makes the splices, reads the new text anew, and hands it out only if it is proven to be what was meant.
@@ -201,77 +207,4 @@ fn not_utf8(bytes: &[u8], valid_up_to: usize) -> Refusal {
     let line = before.matches('\n').count() + 1;
     let column = before.rsplit('\n').next().map_or(0, |last| last.chars().count()) + 1;
     Refusal::at(line, column, Problem::NotUtf8)
-}
-
-/// An edit in the making.
-struct Draft<'a> {
-    body: &'a str,
-    root: &'a Node,
-    layout: Layout,
-    splices: Vec<Splice>,
-    /// Keys that the top level does not have yet: each as lines of block style and as a pair in braces.
-    added: Vec<(Vec<String>, String)>,
-}
-
-impl<'a> Draft<'a> {
-    fn of(document: &'a ConfigYaml) -> Self {
-        let (body, root) = (document.body(), &document.root);
-        let layout = Layout::of(body, root, root.get(STORAGE));
-        Self { body, root, layout, splices: Vec::new(), added: Vec::new() }
-    }
-
-    /// The indentation of a top-level line in braces, where braces take lines of their own.
-    fn tall_base(&self) -> Option<usize> {
-        let first = self.root.pairs().first().filter(|pair| text::is_first_on_line(self.body, pair.key.start));
-        let base = first.map_or(self.layout.step, |pair| pair.key.column);
-        self.layout.tall.then_some(base)
-    }
-
-    fn add_top_level(&mut self) -> Result<(), Refusal> {
-        if self.added.is_empty() {
-            return Ok(());
-        }
-        let added = std::mem::take(&mut self.added);
-        let Some(last) = self.root.pairs().last() else {
-            let pairs: Vec<String> = added.into_iter().map(|(_, pair)| pair).collect();
-            let base = self.layout.tall.then_some(0);
-            let text = self.layout.enclose('{', &pairs, '}', base);
-            self.splices.push(Splice::replace((self.root.start, self.root.end), text));
-            return Ok(());
-        };
-        if self.root.is_flow() {
-            let between = match self.tall_base() {
-                Some(base) if text::is_first_on_line(self.body, last.key.start) => {
-                    format!(",{}", self.layout.line(base))
-                }
-                _ => ", ".to_owned(),
-            };
-            let text: String = added.into_iter().flat_map(|(_, pair)| [between.clone(), pair]).collect();
-            let (start, end) = text::value_range(self.body, last)?;
-            let space = if start == end { " " } else { "" };
-            self.splices.push(Splice::insert(end, format!("{space}{text}")));
-            return Ok(());
-        }
-        let lines: Vec<String> = added.into_iter().flat_map(|(lines, _)| lines).collect();
-        self.add_lines(self.body.len(), &lines, self.root.column);
-        Ok(())
-    }
-
-    /// Puts lines after the line on which a node ends, and after the comments below it that stand deeper than they do.
-    fn add_lines_after(&mut self, end: usize, lines: &[String], indentation: usize) {
-        let mut at = text::next_line(self.body, end);
-        while text::comment_line(self.body, at).is_some_and(|column| column > indentation) {
-            at = text::next_line(self.body, at);
-        }
-        self.add_lines(at, lines, indentation);
-    }
-
-    fn add_lines(&mut self, at: usize, lines: &[String], indentation: usize) {
-        let mut text = self.layout.lines(lines, indentation);
-        if at == self.body.len() && !self.body.ends_with('\n') {
-            // A text without a last line break stays one.
-            text = format!("{}{}", self.layout.newline, text.trim_end());
-        }
-        self.splices.push(Splice::insert(at, text));
-    }
 }

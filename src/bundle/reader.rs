@@ -2,10 +2,11 @@
 
 use std::collections::HashMap;
 
-use saphyr_parser::{Event, Parser, ScalarStyle, Span};
+use saphyr_parser::{Event, Marker, Parser, ScalarStyle, Span};
 use secrecy::SecretString;
 
 use super::refusal::{Problem, Refusal};
+use super::text::skip_blank;
 use super::tree::{Kind, Node, Pair, Style};
 
 /// Deeper than this is no config.yaml.
@@ -29,7 +30,8 @@ pub(super) fn read(body: &str) -> Result<Tree, Refusal> {
             let mark = error.marker();
             let (before, at) = (builder.offset(mark.index().saturating_sub(1)), builder.offset(mark.index()));
             let tab = [before, at].iter().any(|at| body.as_bytes().get(*at) == Some(&b'\t'));
-            Refusal::at(mark.line(), mark.col() + 1, if tab { Problem::Tab } else { Problem::Invalid })
+            let (line, column) = builder.place(*mark);
+            Refusal::at(line, column + 1, if tab { Problem::Tab } else { Problem::Invalid })
         })?;
         builder.take(&event, span)?;
     }
@@ -73,9 +75,20 @@ impl<'a> Builder<'a> {
         }
     }
 
+    /// The line of a place, and the characters before it. The parser tells the end of a text without a line break as if
+    /// it had one.
+    fn place(&self, mark: Marker) -> (usize, usize) {
+        let at_end = mark.col() == 0 && mark.line() > 1 && self.offset(mark.index()) == self.body.len();
+        if !at_end || self.body.ends_with('\n') {
+            return (mark.line(), mark.col());
+        }
+        let last = self.body.rsplit('\n').next().unwrap_or_default();
+        (mark.line() - 1, last.chars().count())
+    }
+
     fn node(&self, span: Span, anchor: usize, tagged: bool, kind: Kind) -> Node {
         let (start, end) = (self.offset(span.start.index()), self.offset(span.end.index()));
-        let (line, column) = (span.start.line(), span.start.col());
+        let (line, column) = self.place(span.start);
         Node { start, end: end.max(start), line, column, anchored: anchor > 0, tagged, kind, weight: 1 }
     }
 
@@ -193,11 +206,19 @@ impl<'a> Builder<'a> {
             Kind::Map { pairs, .. } => pairs.last().map(|pair| pair.value.end.max(pair.key.end)),
             Kind::Scalar { .. } | Kind::Alias => None,
         };
-        // The parser's end of a closing bracket takes in the white space and the comment behind it.
-        let bracket = self.offset(span.start.index()) + 1;
-        node.end = if node.is_flow() { bracket.min(self.body.len()) } else { inside.unwrap_or(node.start) };
+        node.end = if node.is_flow() { self.bracket_end(span) } else { inside.unwrap_or(node.start) };
         usual_keys(&node)?;
         self.close(node, anchor)
+    }
+
+    /// Where a closing bracket ends. The parser's own end takes in the white space and the comment behind it, and of
+    /// braces with a comma before them it tells the comma.
+    fn bracket_end(&self, span: Span) -> usize {
+        let at = self.offset(span.start.index());
+        let bytes = self.body.as_bytes();
+        let closing = if bytes.get(at) == Some(&b',') { skip_blank(self.body, at + 1) } else { at };
+        let at = if bytes.get(closing) == Some(&b'}') { closing } else { at };
+        (at + 1).min(self.body.len())
     }
 
     /// Hands a complete node to the collection that it stands in.
@@ -243,7 +264,7 @@ fn usual_keys(node: &Node) -> Result<(), Refusal> {
 }
 
 /// Where a node's content begins, after its anchor and its tag.
-fn after_properties(body: &str, start: usize, end: usize) -> usize {
+pub(super) fn after_properties(body: &str, start: usize, end: usize) -> usize {
     let mut at = start;
     while let Some(rest) = body.get(at..end) {
         let rest_trimmed = rest.trim_start();

@@ -2,10 +2,12 @@
 
 use secrecy::{ExposeSecret, SecretString};
 
+use super::reader::after_properties;
 use super::refusal::{Problem, Refusal};
 use super::tree::{Kind, Node, Pair, Style};
 
 /// A range of bytes and what shall stand there instead.
+#[derive(Clone)]
 pub(super) struct Splice {
     pub(super) start: usize,
     pub(super) end: usize,
@@ -143,6 +145,8 @@ pub(super) fn value_range(body: &str, pair: &Pair) -> Result<(usize, usize), Ref
     let expected = match &pair.value.kind {
         Kind::Scalar { style: Style::Block, .. } => matches!(body.as_bytes().get(start), Some(b'|' | b'>')),
         Kind::List { flow: false, .. } => body.as_bytes().get(start) == Some(&b'-'),
+        // A scalar begins after its anchor and its tag.
+        Kind::Scalar { .. } => after_properties(body, start, pair.value.end) == pair.value.start,
         _ => start == pair.value.start,
     };
     if expected && start <= pair.value.end {

@@ -193,9 +193,11 @@ fn locations(rng: &mut Rng, intent: &Intent, names: &mut Names) -> Tree {
 
 /// What may stand at a location of ours before the edit.
 fn location(rng: &mut Rng, wanted: &StorageEntry) -> Tree {
-    let odd = [Spelled("[]"), Spelled("[STSS3Storage]"), Spelled("[~, ~]"), Spelled("[STSS3Storage, {}, {}]"), Nothing];
-    match rng.u8(0..10) {
+    let odd = [Spelled("[]"), Spelled("[STSS3Storage]"), Spelled("[~, ~]"), Spelled("[STSS3Storage, {}, {}]")];
+    let none = [Nothing, Spelled("null"), Spelled("~")];
+    match rng.u8(0..11) {
         0 => pick(rng, &odd).clone(),
+        10 => pick(rng, &none).clone(),
         1 => List(vec![text("RadosGWStorage"), Map(vec![(text("hostname"), text("ceph.example.com"))])]),
         2 => List(vec![text("STSS3Storage"), Nothing]),
         3 | 4 => {

@@ -217,7 +217,7 @@ impl<'a> Speller<'a> {
                 Tree::List(items) => self.in_flow(&items[i], inside),
                 _ => {}
             }
-            if i + 1 < count || (!self.json && self.chance(5)) {
+            if i + 1 < count || (!self.json && self.chance(10)) {
                 self.text.push(',');
             }
         }

@@ -67,6 +67,37 @@ fn an_empty_configuration_is_filled_where_it_stands() {
 }
 
 #[test]
+fn a_location_without_an_entry_is_filled_where_it_stands() {
+    for (says, value, key_line) in [
+        ("nothing", "", ""),
+        ("null", " null", ""),
+        ("a tilde", " ~", ""),
+        ("a comment", "   # none yet", "   # none yet"),
+        ("null and a comment", " null # none yet", " # none yet"),
+        ("null on a line of its own", "\n    null", ""),
+    ] {
+        let with = |value: &str, eu: &str| {
+            format!("DISTRIBUTED_STORAGE_CONFIG:\n  'default':{value}\n  # next\n  eu: {eu}\nB: 2\n{PREFERRED}")
+        };
+        for eu in ["[L, {}]", "~"] {
+            let after = with(&format!("{key_line}\n{}", block(4).trim_end()), eu);
+            assert_eq!(edited(&with(value, eu)), after, "{says}");
+        }
+    }
+    for (before, after) in [
+        ("{default: }", format!("{{default: [\"STSS3Storage\", {BRACES}] }}")),
+        ("{'default': ~ , eu: []}", format!("{{'default': [\"STSS3Storage\", {BRACES}] , eu: []}}")),
+        ("\n  default: null # d\n", format!("\n  default: # d\n{}", block(4))),
+    ] {
+        let key = |value: &str| format!("{PREFERRED}DISTRIBUTED_STORAGE_CONFIG: {value}");
+        assert_eq!(edited(&key(before)), key(&after));
+    }
+    let anchored = "DISTRIBUTED_STORAGE_CONFIG:\n  default: &d ~\n  eu: *d\n";
+    let refused = try_edit(anchored, &[&intent("default")], Preference::Keep, false);
+    assert_eq!(refused, Err(Refusal::at(2, 12, Problem::Anchor)));
+}
+
+#[test]
 fn static_keys_give_way_to_the_role_at_the_indentation_that_stands() {
     for (key, dash) in [(2, 2), (2, 4), (3, 5), (4, 4), (2, 3), (1, 1)] {
         let (key, spaces) = (" ".repeat(key), " ".repeat(dash));
@@ -160,6 +191,21 @@ fn line_ends_a_byte_order_mark_and_a_missing_last_line_break_stay() {
     assert_eq!(edited(&format!("{PREFERRED}DISTRIBUTED_STORAGE_CONFIG: {{}}")), filled);
     let standing = format!("{PREFERRED}DISTRIBUTED_STORAGE_CONFIG:\n  default:\n    - STSS3Storage\n    - foo: 1");
     assert_eq!(edited(&standing), filled.replace("\"default\":", "default:"));
+    for surplus in ["      port: 443", "      port: 443\n      host: h", "      port:\n      - 1"] {
+        for break_ in ["\n", "\r\n"] {
+            let with = |text: &str| text.replace('\n', break_);
+            let current = filled.replace("\"default\":", "default:");
+            assert_eq!(edited(&with(&format!("{current}\n{surplus}"))), with(&current));
+            // What is missing is put before what goes.
+            let missing = current.rsplit_once('\n').unwrap().0;
+            assert_eq!(edited(&with(&format!("{missing}\n{surplus}"))), with(&current));
+        }
+    }
+    // The line break belongs to somebody's text.
+    let text = filled.replace("\"default\":", "default:").replace("\"s3cr3t/+\"", "|\n        s3cr3t/+");
+    let entry = StorageEntry { secret_access_key: SecretString::from("s3cr3t/+\n"), ..intent("default") };
+    let after = try_edit(&format!("{text}\n      port: 443"), &[&entry], Preference::Keep, false);
+    assert_eq!(after, Ok(Some(format!("{text}\n"))));
 }
 
 #[test]

@@ -56,13 +56,14 @@ fn an_entry_of_another_driver_tells_only_its_name() {
         ("[LocalStorage, {storage_path: /p, s3_bucket: b}]", "LocalStorage"),
         ("[true, {}]", ""),
         ("[]", ""),
-        ("null", ""),
         ("{a: b}", ""),
     ] {
         assert_eq!(found(entry), FoundEntry { driver: driver.to_owned(), place: None, known_driver: false });
     }
-    let document = ConfigYaml::parse(b"DISTRIBUTED_STORAGE_CONFIG: {a: [LocalStorage, {}]}").unwrap();
-    assert_eq!(document.entry(&"default".parse().unwrap()), None);
+    for nothing in ["{a: [LocalStorage, {}]}", "{default: }", "{default: ~}", "{default: null}", "\n  default:\n"] {
+        let document = ConfigYaml::parse(format!("DISTRIBUTED_STORAGE_CONFIG: {nothing}").as_bytes()).unwrap();
+        assert_eq!(document.entry(&"default".parse().unwrap()), None, "{nothing}");
+    }
 }
 
 #[test]

@@ -19,6 +19,18 @@ fn a_flow_entry_is_replaced_in_flow_style() {
         ),
         ("\n  default: [S3Storage, {}] # c", format!("\n  default: [\"STSS3Storage\", {BRACES}] # c")),
         ("\n  default:\n  - STSS3Storage\n  - {s3_bucket: x}", format!("\n  default:\n  - STSS3Storage\n  - {BRACES}")),
+        // A comma before a closing brace.
+        ("{default: [STSS3Storage, {s3_bucket: x,}]}", format!("{{default: [STSS3Storage, {BRACES}]}}")),
+        ("{default: [STSS3Storage, {s3_bucket: x , } , ],}", format!("{{default: [STSS3Storage, {BRACES} , ],}}")),
+        ("{default: [STSS3Storage, {s3_bucket: x, # c }\n  }]}", format!("{{default: [STSS3Storage, {BRACES}]}}")),
+        (
+            "{local: [L, {a: {b: c,},},],}",
+            format!("{{local: [L, {{a: {{b: c,}},}},], \"default\": [\"STSS3Storage\", {BRACES}],}}"),
+        ),
+        (
+            "\n  default:\n  - STSS3Storage\n  - {s3_bucket: x,}",
+            format!("\n  default:\n  - STSS3Storage\n  - {BRACES}"),
+        ),
     ] {
         let key = |value: &str| format!("DISTRIBUTED_STORAGE_CONFIG: {value}\nDISTRIBUTED_STORAGE_PREFERENCE: []\n");
         assert_eq!(edited(&key(before)), key(&after));
@@ -43,6 +55,11 @@ fn a_top_level_in_braces_gets_its_keys_inside() {
     );
     assert_eq!(edited("{A: 1}\n"), format!("{{A: 1, {flow}}}\n"));
     assert_eq!(edited("{ A: 1, } # c"), format!("{{ A: 1, {flow}, }} # c"));
+    for last in ["A: !!str 1", "A: !!str '1' ", "A: &a x", "A: &a !!int 1", "A: {b: 1,}", "A: {b: {c: 1,},}", "A: [b,]"]
+    {
+        let after = format!("{{{}, {flow}{}}}\n", last.trim_end(), &last[last.trim_end().len()..]);
+        assert_eq!(edited(&format!("{{{last}}}\n")), after);
+    }
     assert_eq!(
         edited("{DISTRIBUTED_STORAGE_CONFIG: null, DISTRIBUTED_STORAGE_PREFERENCE: []}"),
         format!(

@@ -23,7 +23,7 @@ const OTHERS: [&str; 12] = [
     "PLAIN: over\n  two lines # c\n",
 ];
 
-const STORAGES: [&str; 14] = [
+const STORAGES: [&str; 17] = [
     "",
     "DISTRIBUTED_STORAGE_CONFIG:\n",
     "DISTRIBUTED_STORAGE_CONFIG: {} # none\n",
@@ -38,6 +38,9 @@ const STORAGES: [&str; 14] = [
     "DISTRIBUTED_STORAGE_CONFIG:\n  default: []\n",
     "DISTRIBUTED_STORAGE_CONFIG:\n  default:\n  - STSS3Storage\n  - {s3_region: x, sts_role_arn: 'y'}\n",
     "DISTRIBUTED_STORAGE_CONFIG:\n  default:\n  -\n  -\n",
+    "DISTRIBUTED_STORAGE_CONFIG:\n  default: # none\n    # deeper\n  eu: ~ # eu\n",
+    "DISTRIBUTED_STORAGE_CONFIG:\n    eu:\n      # n\n      null # null\n    local: [LocalStorage, {a: b,},]\n",
+    "DISTRIBUTED_STORAGE_CONFIG: {default: , eu: [STSS3Storage, {s3_bucket: x, },],}\n",
 ];
 
 const PREFERENCES: [&str; 9] = [

@@ -17,6 +17,8 @@ fn wrong(key: &str, expected: &'static str) -> Problem {
 fn a_document_that_some_reader_rejects_is_refused_where_it_is_wrong() {
     for (text, at, problem) in [
         ("A: 1\nB: [\n", (3, 1), Problem::Invalid),
+        ("A: 1\nB: [", (2, 5), Problem::Invalid),
+        ("A: ü\r\nB: {\r\nü", (3, 1), Problem::Invalid),
         ("A: 1\n B: 2\n", (2, 3), Problem::Invalid),
         // As once published: without the dash before the arguments.
         (

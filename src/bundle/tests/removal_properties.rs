@@ -10,16 +10,18 @@ use super::removal::{after, remembered, restored};
 use super::*;
 
 /// Pairs of a top level in braces; the last are values of ours.
-const PAIRS: [&str; 6] = [
+const PAIRS: [&str; 8] = [
     "\"A\": 1",
     "B: [x, {c: d}] # b",
     "\"E\": {\"f\": \"g\"}",
     "H: ",
     "I: \"two\n     lines\"",
     "J: {\n      k: 1\n    }",
+    "L: !!str 1",
+    "M: {n: {o: p,},}",
 ];
 
-const STORAGES: [&str; 8] = [
+const STORAGES: [&str; 10] = [
     "",
     "DISTRIBUTED_STORAGE_CONFIG: ",
     "DISTRIBUTED_STORAGE_CONFIG: {  }",
@@ -28,6 +30,8 @@ const STORAGES: [&str; 8] = [
     "DISTRIBUTED_STORAGE_CONFIG: {\n  # first\n  local: [LocalStorage, {}], # l\n  eu:\n    [STSS3Storage, # here\n  {port: 1, s3_region: x}] # e\n  }",
     "DISTRIBUTED_STORAGE_CONFIG: {local: [LocalStorage,\n {}], \"default\": [STSS3Storage, {s3_bucket: x,\n  storage_path: '/y'}],}",
     "DISTRIBUTED_STORAGE_CONFIG: {default: [S3Storage,\n  s3_bucket: b], eu: [\n\n  S3Storage, {}]}",
+    "DISTRIBUTED_STORAGE_CONFIG: {default: , eu: [STSS3Storage, {s3_bucket: x,}]}",
+    "DISTRIBUTED_STORAGE_CONFIG: {\n    eu: [STSS3Storage, {port: 1,\n    },],\n    default: ~,\n  }",
 ];
 
 const LISTS: [&str; 9] = [
