@@ -1,10 +1,13 @@
-//! The edit of a config.yaml: no bytes make it panic, and what comes out is what was wanted, with all else as it was.
+//! The edit of a config.yaml: no bytes make it panic, what comes out is what was wanted, with all else as it was, and
+//! the inverse edit brings the very text back.
 //!
 //! An input is a first line of [`HEADER`] bytes, which picks what shall be written, and the document after it.
 #![no_main]
 
 use libfuzzer_sys::{Corpus, fuzz_target};
-use registry_sts_fuzz::bundle::{Change, ConfigYaml, Edit, Preference, Refusal, SignatureVersion, StorageEntry};
+use registry_sts_fuzz::bundle::{
+    Change, ConfigYaml, Edit, Preference, Refusal, Remembered, SignatureVersion, StorageEntry,
+};
 use registry_sts_fuzz::note;
 use registry_sts_fuzz::place::{Endpoint, LocationName, Place};
 use secrecy::{ExposeSecret, SecretString};
@@ -66,10 +69,14 @@ impl Intent {
         }
     }
 
-    fn edit(&self, document: &ConfigYaml) -> Result<Edit, Refusal> {
+    fn with<T>(&self, does: impl FnOnce(&Change<'_>) -> T) -> T {
         let entries: Vec<&StorageEntry> = self.entries.iter().collect();
         let (ours, preference, replicate) = (self.ours.as_slice(), self.preference, self.replicate);
-        document.edit(&Change { entries: &entries, ours, preference, replicate })
+        does(&Change { entries: &entries, ours, preference, replicate })
+    }
+
+    fn edit(&self, document: &ConfigYaml) -> Result<Edit, Refusal> {
+        self.with(|change| document.edit(change))
     }
 
     fn check(&self, old: &[u8], parsed: &ConfigYaml) {
@@ -87,6 +94,7 @@ impl Intent {
                 self.check_written(&again, &read(new));
                 self.check_others(old, new);
                 check_masks(old, parsed, &again);
+                self.check_restored(old, parsed, &again);
             }
         }
     }
@@ -130,6 +138,17 @@ impl Intent {
             let start = old.bytes().zip(new.bytes()).take_while(same).count();
             let end = old.bytes().rev().zip(new.bytes().rev()).take_while(same).count();
             assert!(start + end >= old.len(), "more was done than to insert:\n{new}");
+        }
+    }
+
+    /// What was remembered before the edit brings the very text back.
+    fn check_restored(&self, old: &str, parsed: &ConfigYaml, new: &ConfigYaml) {
+        let form = self.with(|change| parsed.remember(change)).to_text();
+        let remembered = Remembered::from_text(form.expose_secret()).expect("what was remembered can be read");
+        match new.restore(&remembered) {
+            Ok(Edit::Changed(back)) => assert_eq!(back.expose_secret(), old, "another text came back"),
+            Ok(Edit::Unchanged) => panic!("nothing came back"),
+            Err(refusal) => panic!("{refusal}: what was edited does not come back:\n{old}"),
         }
     }
 

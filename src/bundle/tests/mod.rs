@@ -1,5 +1,6 @@
 //! The room through its public door: what goes in, what comes out.
 
+mod any_style;
 mod block;
 mod entries;
 mod flow;
@@ -8,6 +9,7 @@ mod mask;
 mod properties;
 mod readings;
 mod refusals;
+mod remembered;
 mod removal;
 mod removal_properties;
 

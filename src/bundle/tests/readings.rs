@@ -5,8 +5,8 @@ use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use serde_yaml::Value;
 
+use super::any_style::any_document;
 use super::properties::{PIECES, document};
-use super::removal_properties::any_document;
 use super::*;
 
 /// Lines of block style, to be put between others.
