@@ -158,7 +158,8 @@ impl ConfigYaml {
         }
     }
 
-    /// Makes the splices, reads the new text anew, and hands it out only if it is proven to be what was meant.
+    /// Makes the splices, reads anew what has changed, and hands the new text out only if it is proven to be what was
+    /// meant: by an excerpt of it where that is as good as the whole.
     fn finish(&self, mut splices: Vec<Splice>, is_meant: impl Fn(&Rewritten) -> bool) -> Result<Edit, Refusal> {
         if splices.is_empty() {
             return Ok(Edit::Unchanged);

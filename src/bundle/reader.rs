@@ -207,7 +207,7 @@ impl<'a> Builder<'a> {
             Kind::Scalar { .. } | Kind::Alias => None,
         };
         node.end = if node.is_flow() { self.bracket_end(span) } else { inside.unwrap_or(node.start) };
-        usual_keys(&node)?;
+        node.guard_keys()?;
         self.close(node, anchor)
     }
 
@@ -240,26 +240,6 @@ impl<'a> Builder<'a> {
             Kind::Scalar { .. } | Kind::Alias => return Err(node.refuse(Problem::CannotVerify)),
         }
         Ok(())
-    }
-}
-
-/// A key twice in one mapping, quoted or not, is an error for config-tool and a coin toss for the others; a collection
-/// as a key is an error for Quay, and null for the Quay operator.
-fn usual_keys(node: &Node) -> Result<(), Refusal> {
-    let is_odd = |key: &Node| key.is_null() || matches!(key.kind, Kind::List { .. } | Kind::Map { .. });
-    if let Some(odd) = node.pairs().iter().find(|pair| is_odd(&pair.key)) {
-        return Err(odd.key.refuse(Problem::OddNotation));
-    }
-    let mut keys: Vec<(&str, usize)> =
-        node.pairs().iter().enumerate().filter_map(|(i, pair)| Some((pair.key.text()?, i))).collect();
-    keys.sort_unstable();
-    let again = keys.windows(2).find(|two| two[0].0 == two[1].0).map(|two| two[1]);
-    match again {
-        Some((key, i)) => {
-            let ours = super::is_our_key(key).then(|| key.to_owned());
-            Err(node.pairs()[i].key.refuse(Problem::DuplicateKey(ours)))
-        }
-        None => Ok(()),
     }
 }
 

@@ -9,7 +9,7 @@ use secrecy::{ExposeSecret, SecretSlice};
 use serde::de::{DeserializeSeed, Deserializer, EnumAccess, Error, MapAccess, SeqAccess, VariantAccess, Visitor};
 
 use super::refusal::{Problem, Refusal};
-use super::tree::{Kind, Node, Style};
+use super::tree::{FEW_KEYS, Kind, Node, Style};
 use super::{OURS, STORAGE};
 
 /// Each value begins with one of these. A text ends with a byte that occurs in no UTF-8; a collection with [`END`].
@@ -25,9 +25,6 @@ const LIST: u8 = 8;
 const MAP: u8 = 9;
 const END: u8 = 10;
 const TEXT_END: u8 = 0xff;
-
-/// Up to so many keys are compared one with another.
-const FEW_KEYS: usize = 16;
 
 /// A reading of a whole document. It holds the registry's secrets: it is wiped when dropped and cannot be printed.
 pub(super) struct Reading {

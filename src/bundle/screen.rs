@@ -5,6 +5,9 @@ use super::refusal::{Problem, Refusal};
 /// The text without its byte order mark, if every character is one that all readers accept and read alike.
 pub(super) fn characters(text: &str) -> Result<&str, Refusal> {
     let body = text.strip_prefix('\u{feff}').unwrap_or(text);
+    if body.bytes().all(|b| matches!(b, b' '..=b'~' | b'\n' | b'\t')) {
+        return Ok(body);
+    }
     let (mut line, mut column) = (1, 1);
     let mut rest = body.chars().peekable();
     while let Some(c) = rest.next() {
@@ -30,6 +33,10 @@ pub(super) fn characters(text: &str) -> Result<&str, Refusal> {
 
 /// Looks at what stands between the quoted scalars and text blocks (`scalars`, in order): tabs, directives, and `...`.
 pub(super) fn between_scalars(body: &str, scalars: &[(usize, usize)]) -> Result<(), Refusal> {
+    let is_at_a_line = |text: &str| body.contains(text) || body.starts_with(text.trim_start());
+    if !body.contains('\t') && !is_at_a_line("\n%") && !is_at_a_line("\n...") {
+        return Ok(());
+    }
     let mut scalars = scalars.iter().copied().peekable();
     let mut in_comment = false;
     let mut before = '\n';

@@ -1,9 +1,14 @@
 //! A document as a tree that knows where each node stands, as byte offsets into the text.
 
+use std::collections::HashSet;
+
 use secrecy::{ExposeSecret, SecretString};
 
 use super::refusal::{Problem, Refusal};
 use super::screen::{plain_is_null, plain_is_string};
+
+/// Up to so many keys are compared one with another.
+pub(super) const FEW_KEYS: usize = 16;
 
 /// How a scalar is spelled.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -109,6 +114,29 @@ impl Node {
                 pair.value.guard_all()
             }),
             Kind::Scalar { .. } | Kind::Alias => Ok(()),
+        }
+    }
+
+    /// A key twice in one mapping, quoted or not, is an error for config-tool and a coin toss for the others; a collection
+    /// as a key is an error for Quay, and null for the Quay operator.
+    pub(super) fn guard_keys(&self) -> Result<(), Refusal> {
+        let is_odd = |key: &Self| key.is_null() || matches!(key.kind, Kind::List { .. } | Kind::Map { .. });
+        if let Some(odd) = self.pairs().iter().find(|pair| is_odd(&pair.key)) {
+            return Err(odd.key.refuse(Problem::OddNotation));
+        }
+        let again = if self.pairs().len() <= FEW_KEYS {
+            let is_before = |i: usize, key| self.pairs().iter().take(i).any(|pair| pair.key.text() == Some(key));
+            self.pairs().iter().enumerate().position(|(i, pair)| pair.key.text().is_some_and(|key| is_before(i, key)))
+        } else {
+            let mut seen = HashSet::with_capacity(self.pairs().len());
+            self.pairs().iter().position(|pair| pair.key.text().is_some_and(|key| !seen.insert(key)))
+        };
+        match again.and_then(|at| self.pairs().get(at)) {
+            Some(Pair { key, .. }) => {
+                let ours = key.text().filter(|key| super::is_our_key(key)).map(str::to_owned);
+                Err(key.refuse(Problem::DuplicateKey(ours)))
+            }
+            None => Ok(()),
         }
     }
 
