@@ -9,8 +9,9 @@
 //! - no key of it is one of the others'.
 //!
 //! An excerpt is made of those parts of the new text that have changed, each with the part before it and the one behind
-//! it, and of what is ours. It is read and compared in place of the whole; the parts that are left out have been read
-//! before, and are the same byte for byte. What is not plainly such a document is read as a whole.
+//! it, so that both parsers see the seams of a change, and of what is ours. It is read and compared in place of the
+//! whole; the parts that are left out have been read before, and are the same byte for byte. What is not plainly such a
+//! document is read as a whole.
 
 use secrecy::{ExposeSecret, SecretString};
 
@@ -91,7 +92,12 @@ impl<'a> Parts<'a> {
 
     /// The new text of those pairs, and where in it the text is put together.
     fn read_again(&self, splices: &[Splice], again: &[bool]) -> Option<(SecretString, Vec<usize>)> {
-        let (mut out, mut seams, mut splices) = (String::new(), Vec::new(), splices);
+        let parts =
+            (0..again.len()).filter(|at| again[*at]).map(|at| self.start(at + 1).saturating_sub(self.start(at)));
+        let added = splices.iter().map(|splice| splice.text.expose_secret().len());
+        // What grows leaves its old bytes behind.
+        let mut out = String::with_capacity(parts.chain(added).sum());
+        let (mut seams, mut splices) = (Vec::new(), splices);
         let mut at = 0;
         while at < again.len() {
             let length = again[at..].iter().take_while(|again| **again).count();

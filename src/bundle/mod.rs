@@ -134,7 +134,8 @@ impl ConfigYaml {
         Ok(Self { text: SecretString::from(text.to_owned()), mark, root, reading, aliases })
     }
 
-    /// What stands at a location's name; nothing does where the value is missing or null. An entry in a form that [`ConfigYaml::edit`] refuses has no place.
+    /// What stands at a location's name; nothing does where the value is missing or null. An entry in a form that
+    /// [`ConfigYaml::edit`] refuses has no place.
     pub fn entry(&self, name: &LocationName) -> Option<FoundEntry> {
         let found = self.location(name.as_str()).filter(|pair| !pair.value.is_null());
         found.map(|pair| FoundEntry::of(&pair.value))

@@ -117,8 +117,9 @@ impl Node {
         }
     }
 
-    /// A key twice in one mapping, quoted or not, is an error for config-tool and a coin toss for the others; a collection
-    /// as a key is an error for Quay, and null for the Quay operator.
+    /// Refuses keys that the readers do not take alike. A key twice in one mapping, quoted or not, is an error for
+    /// config-tool and a coin toss for the others; a collection as a key is an error for Quay, and null for the Quay
+    /// operator.
     pub(super) fn guard_keys(&self) -> Result<(), Refusal> {
         let is_odd = |key: &Self| key.is_null() || matches!(key.kind, Kind::List { .. } | Kind::Map { .. });
         if let Some(odd) = self.pairs().iter().find(|pair| is_odd(&pair.key)) {

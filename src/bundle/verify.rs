@@ -28,8 +28,8 @@ pub(super) fn nothing_else_changed(
         && same_pairs(old.locations_as_read(), new.document.locations_as_read(), other_location)
 }
 
-/// Whether pairs are the same, of those that are compared. A pair is told by its key's text, because a number's spelling
-/// is lost in the second reading.
+/// Whether pairs are the same, of those that are compared. A pair is told by its key's text, because a number's
+/// spelling is lost in the second reading.
 fn same_pairs<'a>(
     old: impl Iterator<Item = (&'a Pair, &'a [u8])>,
     new: impl Iterator<Item = (&'a Pair, &'a [u8])>,
