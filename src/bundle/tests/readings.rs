@@ -136,7 +136,9 @@ proptest! {
     ) {
         let body = before.trim_start_matches('\u{feff}');
         let mut after = String::new();
-        prop_assume!(text::apply(body, (0, body.len()), &made(body, splices), &mut after).is_some());
+        if text::apply(body, (0, body.len()), &made(body, splices), &mut after).is_none() {
+            return Ok(());
+        }
         let [one, two] = [body, &after].map(|text| {
             let value = serde_yaml::from_str::<Value>(text.strip_prefix('\u{feff}').unwrap_or(text)).ok();
             let reading = ConfigYaml::parse(text.as_bytes()).ok();
