@@ -31,7 +31,9 @@ from progress import SetupError
 
 PROGRAMS = ("ceph-mon", "ceph-osd", "ceph", "radosgw", "radosgw-admin")
 INSTALL = "apt-get install --no-install-recommends ceph-mon ceph-osd radosgw ceph-common"
-SETUP_USER = "setup-admin"
+# A tenant is to radosgw what an account is to AWS, in ARNs too.
+ACCOUNT = "123456789012"
+SETUP_USER = f"{ACCOUNT}$setup-admin"
 SETUP_CAPS = "roles=*;oidc-provider=*;users=*;user-policy=*;buckets=*"
 TOOL_SECONDS = 30.0
 
@@ -136,14 +138,14 @@ class Rgw:
 
     def create_user(self, uid: str, caps: str = "") -> dict[str, str]:
         """A user with one key; `caps` are radosgw's own rights, such as "roles=*"."""
-        parameters = {"uid": uid, "display-name": uid}
+        parameters = {"uid": f"{ACCOUNT}${uid}", "display-name": uid}
         if caps:
             parameters["user-caps"] = caps
         key = self._ready()._admin("PUT", "/admin/user", parameters)["keys"][0]
         return {
             "access_key": key["access_key"],
             "secret_key": key["secret_key"],
-            "arn": f"arn:aws:iam:::user/{uid}",
+            "arn": f"arn:aws:iam::{ACCOUNT}:user/{uid}",
         }
 
     def pause(self) -> None:

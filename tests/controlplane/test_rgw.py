@@ -172,7 +172,7 @@ class AssumeRole(Case):
         alice, arn = self.user("alice")
         bob, _ = self.user("bob")
         role = self.role("for-alice", allow("sts:AssumeRole", Principal={"AWS": arn}))
-        self.assertEqual(role, "arn:aws:iam:::role/for-alice")
+        self.assertEqual(role, "arn:aws:iam::123456789012:role/for-alice")
         self.assertIn("session_token", self.assume(alice, role))
         self.assertEqual(self.assume(bob, role), "AccessDenied")
         self.assertEqual(self.assume(alice | {"secret_key": "no"}, role), "SignatureDoesNotMatch")
@@ -257,7 +257,7 @@ class AssumeRole(Case):
             never = self.role(f"never-{number}", trust | {"Condition": condition})
             self.assertEqual(self.assume(dave, never, ExternalId="xx"), "AccessDenied")
         # AWS answers AccessDenied, InvalidClientTokenId, the caller, and takes the name.
-        missing = "arn:aws:iam:::role/there-is-none"
+        missing = "arn:aws:iam::123456789012:role/there-is-none"
         self.assertEqual(self.assume(dave, missing), "NoSuchEntity")
         unknown = dave | {"access_key": "AKIA0000000000000000"}
         self.assertEqual(self.assume(unknown, role), "InvalidAccessKeyId")
@@ -293,7 +293,7 @@ class WebIdentity(Case):
             ClientIDList=[AUDIENCE], ThumbprintList=[cls.rgw["thumbprint"]],
         )  # fmt: skip
         cls.issuer = cls.rgw["issuer_url"].removeprefix("https://")
-        cls.provider = f"arn:aws:iam:::oidc-provider/{cls.issuer}"
+        cls.provider = f"arn:aws:iam::123456789012:oidc-provider/{cls.issuer}"
 
     @classmethod
     def kube(cls, path: str, body: Any) -> Any:
