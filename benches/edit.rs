@@ -7,7 +7,7 @@
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
-use registry_sts::bundle::{Change, ConfigYaml, Edit, Preference, StorageEntry};
+use registry_sts::bundle::{Change, ConfigYaml, Edit, Preference, RoleKey, StorageEntry};
 use registry_sts::place::Endpoint;
 use secrecy::SecretString;
 
@@ -16,12 +16,14 @@ const SIZES_KIB: [usize; 3] = [2, 64, 512];
 fn main() {
     let entry = StorageEntry {
         name: "default".parse().unwrap(),
-        role_arn: "arn:aws:iam::123492922789:role/example-role".parse().unwrap(),
+        role_key: Some(RoleKey {
+            role_arn: "arn:aws:iam::123492922789:role/example-role".parse().unwrap(),
+            access_key_id: "AKIAIOSFODNN7EXAMPLE".into(),
+            secret_access_key: SecretString::from("wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"),
+        }),
         bucket: "my-quay-bucket".parse().unwrap(),
         storage_path: "/datastorage".parse().unwrap(),
         endpoint: Endpoint::Region("us-east-1".parse().unwrap()),
-        access_key_id: "AKIAIOSFODNN7EXAMPLE".into(),
-        secret_access_key: SecretString::from("wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"),
         maximum_chunk_size_gb: None,
         signature_version: None,
     };

@@ -56,6 +56,11 @@ impl RoleArn {
     pub fn partition(&self) -> Partition {
         self.partition
     }
+
+    /// The account that the role is of: twelve digits.
+    pub fn account(&self) -> &str {
+        self.text.split(':').nth(4).unwrap_or_default()
+    }
 }
 
 impl fmt::Display for RoleArn {

@@ -17,6 +17,8 @@ pub mod aws;
 pub mod bundle;
 pub mod cli;
 pub mod cluster;
+/// PURE: which STS host Quay asks.
+pub mod consumer;
 pub mod controller;
 /// PURE: a hash of several texts.
 pub mod fingerprint;
@@ -26,6 +28,8 @@ pub mod manifests;
 pub mod place;
 /// PURE: desired and observed, turned into what is to be done.
 pub mod plan;
+/// PURE: IAM policy documents with the least privilege.
+pub mod policy;
 pub mod proof;
 /// PURE: the closed set of reasons.
 pub mod reason;
@@ -33,3 +37,6 @@ pub mod reason;
 pub mod resource;
 /// PURE: what came of a plan, turned into status.
 pub mod status;
+/// PURE: what is to be proven.
+pub mod target;
+pub mod verdict;

@@ -53,8 +53,10 @@ reasons! {
     ProofPending: Waits,
     /// Proven before; AWS cannot be reached now to prove it again.
     ProofStale: None,
-    /// This version does not exercise S3 with the role.
-    NotChecked: None,
+    /// The role does on S3 what Quay will do.
+    StorageWorks: None,
+    /// S3 is exercised once the role is assumed.
+    NotChecked: Waits,
     /// The entry in the bundle is left as it is until the role is proven.
     NotProven: Waits,
     /// Being tried again.
@@ -73,6 +75,16 @@ reasons! {
 
     /// The Secret with the access key does not exist.
     KeySecretMissing: Waits,
+    /// The service account of `auth.webIdentity` does not exist, or may not be seen, or cannot be used.
+    AccountUnusable: Waits,
+    /// The operator may not mint tokens for the service account.
+    TokenForbidden: Waits,
+    /// The service account's annotation `eks.amazonaws.com/role-arn` is missing or names another role.
+    AnnotationMismatch: Waits,
+    /// The operator's administrator has not allowed this audience.
+    AudienceNotAllowed: Edit,
+    /// The cluster has no pod identity webhook, so that Quay's pods would get no token.
+    WebhookMissing: Waits,
     /// The operator may not read the Secret with the access key.
     KeySecretForbidden: Waits,
     /// The API server did not give the Secret with the access key.
@@ -94,6 +106,36 @@ reasons! {
     WrongSecretKey: Waits,
     /// The operator's clock and AWS's differ too much.
     ClockSkew: Waits,
+    /// The region is disabled in the account, or its STS host is.
+    RegionDisabled: Waits,
+    /// AWS refuses a service account's token: its audience, its issuer, or its time.
+    TokenRefused: Waits,
+    /// The bucket's region takes no tokens of the global STS host.
+    GlobalTokenRefused: Waits,
+    /// The bucket does not exist.
+    BucketMissing: Waits,
+    /// The bucket is in another region.
+    BucketElsewhere: Waits,
+    /// The role may not ask where the bucket is, so that a pod would not start.
+    LocationDenied: Waits,
+    /// The role may not put objects.
+    PutDenied: Waits,
+    /// The role may not get objects.
+    GetDenied: Waits,
+    /// The role may not delete objects.
+    DeleteDenied: Waits,
+    /// The role may not list the bucket.
+    ListDenied: Waits,
+    /// A key that is missing is answered with 403 instead of 404.
+    MissingKeyForbidden: Waits,
+    /// The role may not make, list or abort multipart uploads.
+    MultipartDenied: Waits,
+    /// The role may not copy objects.
+    CopyDenied: Waits,
+    /// A policy of the bucket or of its key stands in the way of how Quay encrypts.
+    EncryptionDenied: Waits,
+    /// The endpoint resolves to an address that the operator's administrator has not allowed.
+    AddressNotAllowed: Waits,
     /// AWS asks for fewer requests.
     Throttled: Waits,
     /// No answer from AWS.

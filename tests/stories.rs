@@ -10,12 +10,16 @@ use std::path::Path;
 
 use k8s_openapi::jiff::Timestamp;
 use registry_sts::api::QuayStorage;
-use registry_sts::plan::desired::Desired;
+use registry_sts::api::quay_storage::Mode;
+use registry_sts::plan::desired::{Allowed, Auth, Desired, Wanted};
 use registry_sts::plan::key::AccessKey;
 use registry_sts::plan::observation::{BundleSecret, Observation, ObservedBundle, ObservedLocation, Proof, Reference};
+use registry_sts::plan::web_identity::{AccountSeen, PodIdentity};
 use registry_sts::plan::{Plan, ProofState};
 use registry_sts::reason::{Failure, Reason};
 use registry_sts::status::{self, Outcome, Written};
+use registry_sts::target::Principal;
+use registry_sts::verdict::Step;
 use secrecy::{ExposeSecret as _, SecretSlice, SecretString};
 use serde::Deserialize;
 use serde_yaml::Value;
@@ -30,6 +34,7 @@ enum Told {
     Proven,
     Pending,
     RoleNotAssumable,
+    PutDenied,
     AwsUnreachable,
     /// Proven an hour ago, unreachable now.
     Stale,
@@ -45,6 +50,12 @@ struct World {
     written: BTreeMap<String, String>,
     #[serde(default)]
     claimed: BTreeMap<String, String>,
+    /// The annotations of service accounts.
+    #[serde(default)]
+    accounts: BTreeMap<String, BTreeMap<String, String>>,
+    /// Another resource of the same bundle is older.
+    #[serde(default)]
+    has_elder: bool,
 }
 
 #[test]
@@ -93,7 +104,10 @@ fn told(story: &Path) -> [(&'static str, Option<String>); 3] {
     }
     let resource = resource.expect("a story has a QuayStorage");
     let now: Timestamp = NOW.parse().unwrap();
-    let allowed = ["https://minio.example.com:9000".parse().unwrap()].into_iter().collect();
+    let allowed = Allowed {
+        endpoints: ["https://minio.example.com:9000".parse().unwrap()].into_iter().collect(),
+        audiences: Some(["sts.amazonaws.com".to_owned()].into()),
+    };
     let outcome = Desired::parse(&resource.spec, &allowed);
     let (plan, outcome) = match &outcome {
         Err(invalid) => (None, Err(invalid.clone())),
@@ -124,27 +138,39 @@ fn observe(desired: &Desired, secrets: &BTreeMap<String, Value>, world: &World, 
         let data: BTreeMap<String, String> = serde_yaml::from_value(data).unwrap_or_default();
         Some(data.into_iter().map(|(key, value)| (key, SecretString::from(value))).collect())
     };
-    let locations = desired.locations.iter().map(|location| {
-        let key = location.wanted.clone().and_then(|wanted| match data(&wanted.key_secret) {
-            Some(data) => AccessKey::from_secret(&wanted.key_secret, &data),
-            None => {
-                Err(Failure::new(Reason::KeySecretMissing, format!("Secret {} does not exist.", wanted.key_secret)))
+    let principal = |wanted: &Wanted| match &wanted.auth {
+        Auth::AccessKey { secret, sts, .. } => match data(secret) {
+            Some(data) => {
+                let key = AccessKey::from_secret(secret, &data).map(Principal::Key);
+                if desired.mode == Mode::Skip { key } else { sts.clone().and(key) }
             }
-        });
-        let proof = |at: Timestamp| Proof { at, of: "uid/1001/0123456789abcdef".into() };
+            None => Err(Failure::new(Reason::KeySecretMissing, format!("Secret {secret} does not exist."))),
+        },
+        Auth::WebIdentity(identity) if desired.mode == Mode::Skip => Ok(Principal::unseen("quay", identity)),
+        Auth::WebIdentity(identity) => {
+            let annotations = world.accounts.get(&identity.account).cloned().unwrap_or_default();
+            let seen = AccountSeen { uid: "uid".into(), annotations, has_webhook: true };
+            PodIdentity::of(identity, "quay", &seen).map(|pod| Principal::Account(pod.account))
+        }
+    };
+    let locations = desired.locations.iter().map(|location| {
+        let principal = location.wanted.clone().and_then(|wanted| principal(&wanted));
+        let proof = |at: Timestamp| Proof { at, of: "uid/1001/0123456789abcdef".into(), notes: Vec::new() };
         let failure =
             |reason: Reason| Failure::new(reason, format!("(what AWS answered, and the advice: {})", reason.as_str()));
         let an_hour_ago = now - k8s_openapi::jiff::SignedDuration::from_hours(1);
-        let proof = match (&key, world.proofs.get(&location.name).copied().unwrap_or_default()) {
-            (Err(failure), _) => ProofState::Failed(failure.clone()),
+        let proof = match (&principal, world.proofs.get(&location.name).copied().unwrap_or_default()) {
+            (Err(failure), _) => ProofState::Failed(Step::Principal, failure.clone()),
+            _ if desired.mode == Mode::Skip => ProofState::Skipped,
             (_, Told::Proven) => ProofState::Proven(proof(now)),
             (_, Told::Pending) => ProofState::Pending,
-            (_, Told::RoleNotAssumable) => ProofState::Failed(failure(Reason::RoleNotAssumable)),
-            (_, Told::AwsUnreachable) => ProofState::Failed(failure(Reason::AwsUnreachable)),
+            (_, Told::RoleNotAssumable) => ProofState::Failed(Step::AssumeRole, failure(Reason::RoleNotAssumable)),
+            (_, Told::PutDenied) => ProofState::Failed(Step::PutObject, failure(Reason::PutDenied)),
+            (_, Told::AwsUnreachable) => ProofState::Failed(Step::AssumeRole, failure(Reason::AwsUnreachable)),
             (_, Told::Stale) => ProofState::Stale(proof(an_hour_ago), failure(Reason::AwsUnreachable)),
         };
         ObservedLocation {
-            key,
+            principal,
             proof,
             written_at: world.written.get(&location.name).cloned(),
             claimed_by: world.claimed.get(&location.name).cloned(),
@@ -168,5 +194,5 @@ fn observe(desired: &Desired, secrets: &BTreeMap<String, Value>, world: &World, 
     };
     let all_pending = locations.iter().all(|location| location.proof == ProofState::Pending);
     let bundle = if all_pending { ObservedBundle::NotLooked } else { ObservedBundle::Read(bundle) };
-    Observation { locations, bundle, unwatched: None }
+    Observation { locations, bundle, unwatched: None, has_elder: world.has_elder }
 }

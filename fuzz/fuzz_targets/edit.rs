@@ -6,7 +6,7 @@
 
 use libfuzzer_sys::{Corpus, fuzz_target};
 use registry_sts_fuzz::bundle::{
-    Change, ConfigYaml, Edit, Preference, Refusal, Remembered, SignatureVersion, StorageEntry,
+    Change, ConfigYaml, Edit, Preference, Refusal, Remembered, RoleKey, SignatureVersion, StorageEntry,
 };
 use registry_sts_fuzz::note;
 use registry_sts_fuzz::place::{Endpoint, LocationName, Place};
@@ -173,7 +173,11 @@ fn entry(text: &str, bit: impl Fn(usize) -> bool) -> StorageEntry {
     let secret = if bit(4) { "\"\\'\n\r\t\u{1}\u{85}\u{2028}\u{feff}ü🐟 #: {}[]&*!|>%@`" } else { "s3cr3t/+" };
     StorageEntry {
         name: name(text),
-        role_arn: "arn:aws:iam::123456789012:role/quay".parse().expect("a role"),
+        role_key: (!bit(5)).then(|| RoleKey {
+            role_arn: "arn:aws:iam::123456789012:role/quay".parse().expect("a role"),
+            access_key_id: if bit(3) { String::new() } else { "AKIAEXAMPLE".to_owned() },
+            secret_access_key: SecretString::from(if bit(3) { "" } else { secret }),
+        }),
         bucket: "123456789012".parse().expect("a bucket"),
         storage_path: "/datastorage".parse().expect("a path"),
         endpoint: if bit(0) {
@@ -181,8 +185,6 @@ fn entry(text: &str, bit: impl Fn(usize) -> bool) -> StorageEntry {
         } else {
             Endpoint::Region("us-east-1".parse().expect("a region"))
         },
-        access_key_id: if bit(3) { String::new() } else { "AKIAEXAMPLE".to_owned() },
-        secret_access_key: SecretString::from(if bit(3) { "" } else { secret }),
         maximum_chunk_size_gb: bit(1).then_some(7),
         signature_version: bit(2).then_some(SignatureVersion::S3v4),
     }
@@ -238,15 +240,14 @@ fn reads_as(entry: &StorageEntry, all: &Mapping) -> bool {
         Endpoint::Url(url) => ("endpoint_url", url.as_str()),
     };
     let mut wanted = Mapping::new();
-    for (key, text) in [
-        ("sts_role_arn", entry.role_arn.as_str()),
-        ("s3_bucket", entry.bucket.as_str()),
-        ("storage_path", entry.storage_path.as_str()),
-        (endpoint, address),
-        ("sts_user_access_key", &entry.access_key_id),
-        ("sts_user_secret_key", entry.secret_access_key.expose_secret()),
-    ] {
-        wanted.insert(key.into(), text.into());
+    let mut want = |key: &str, text: &str| wanted.insert(key.into(), text.into());
+    want("s3_bucket", entry.bucket.as_str());
+    want("storage_path", entry.storage_path.as_str());
+    want(endpoint, address);
+    if let Some(key) = &entry.role_key {
+        want("sts_role_arn", key.role_arn.as_str());
+        want("sts_user_access_key", &key.access_key_id);
+        want("sts_user_secret_key", key.secret_access_key.expose_secret());
     }
     if let Some(size) = entry.maximum_chunk_size_gb {
         wanted.insert("maximum_chunk_size_gb".into(), size.into());

@@ -52,9 +52,72 @@ pub struct QuayStorageSpec {
     #[serde(default)]
     pub replicate: bool,
 
+    /// Where these locations stand in `DISTRIBUTED_STORAGE_PREFERENCE`; Quay pushes to the first. `First` and `Last`
+    /// count for the oldest of the resources that share a bundle.
+    #[serde(default)]
+    pub preference: Preference,
+
+    /// The `AWS_*` variables that Quay's pods have: they decide which STS host Quay asks, and so where the role is
+    /// proven. Without them Quay asks the global one.
+    #[serde(default, skip_serializing_if = "ConsumerEnv::is_empty")]
+    pub consumer_env: ConsumerEnv,
+
     /// How the role is proven.
     #[serde(default)]
     pub verification: Verification,
+}
+
+/// Where the locations of a resource stand in `DISTRIBUTED_STORAGE_PREFERENCE`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub enum Preference {
+    /// Wherever they stand; those that are missing are appended.
+    #[default]
+    Keep,
+    /// Before all others, in spec order.
+    First,
+    /// After all others, in spec order.
+    Last,
+}
+
+/// The environment of Quay's pods, as far as it decides which STS host Quay asks.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ConsumerEnv {
+    /// The region that Quay's driver asks STS in: for one that has to be opted into, of China or of GovCloud always,
+    /// for the others only with `AWS_STS_REGIONAL_ENDPOINTS=regional`.
+    #[serde(rename = "AWS_DEFAULT_REGION", default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 32))]
+    #[x_kube(
+        validation = Rule::new("self.matches('^[a-z]+(-[a-z]+)+-[0-9]+$')").message("AWS_DEFAULT_REGION must be an AWS region, for example us-east-1"),
+    )]
+    pub aws_default_region: Option<String>,
+
+    /// The same for Quay's config-tool, which checks the configuration when a pod starts.
+    #[serde(rename = "AWS_REGION", default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 32))]
+    #[x_kube(
+        validation = Rule::new("self.matches('^[a-z]+(-[a-z]+)+-[0-9]+$')").message("AWS_REGION must be an AWS region, for example us-east-1"),
+    )]
+    pub aws_region: Option<String>,
+
+    /// `regional` or `legacy`.
+    #[serde(rename = "AWS_STS_REGIONAL_ENDPOINTS", default, skip_serializing_if = "Option::is_none")]
+    pub aws_sts_regional_endpoints: Option<StsRegionalEndpoints>,
+}
+
+impl ConsumerEnv {
+    fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// What `AWS_STS_REGIONAL_ENDPOINTS` may say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum StsRegionalEndpoints {
+    /// The host of the region, where one is named.
+    Regional,
+    /// The global host for the older regions.
+    Legacy,
 }
 
 /// One storage location: an entry of `DISTRIBUTED_STORAGE_CONFIG`.
@@ -62,6 +125,7 @@ pub struct QuayStorageSpec {
 #[serde(rename_all = "camelCase")]
 #[x_kube(
     validation = Rule::new("has(self.region) != has(self.endpointUrl)").message("give exactly one of region (AWS S3) and endpointUrl (something else that speaks S3): Quay ignores endpoint_url when s3_region is set"),
+    validation = Rule::new("has(self.roleArn) == has(self.auth.accessKey)").message("give roleArn with auth.accessKey, and only there: with auth.webIdentity the role is auth.webIdentity.roleArn, or the service account's annotation eks.amazonaws.com/role-arn"),
 )]
 pub struct Location {
     /// The location's name, the key of its entry in `DISTRIBUTED_STORAGE_CONFIG`. Quay stores it in its database:
@@ -73,12 +137,13 @@ pub struct Location {
     pub name: String,
 
     /// The ARN of the role that Quay assumes (`sts_role_arn`), for example
-    /// `arn:aws:iam::123492922789:role/example-role`.
+    /// `arn:aws:iam::123492922789:role/example-role`. Required with `auth.accessKey`, absent with `auth.webIdentity`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 20, max = 2048))]
     #[x_kube(
         validation = Rule::new("self.matches('^arn:(aws|aws-cn|aws-us-gov):iam::[0-9]{12}:role/([!-~]+/)?[A-Za-z0-9+=,.@_-]{1,64}$')").message("roleArn must be the ARN of an IAM role: arn:aws:iam::<12-digit account>:role/<name>"),
     )]
-    pub role_arn: String,
+    pub role_arn: Option<String>,
 
     /// The S3 bucket (`s3_bucket`).
     #[schemars(length(min = 3, max = 63))]
@@ -116,6 +181,15 @@ pub struct Location {
     /// Who assumes the role.
     pub auth: Auth,
 
+    /// The customer managed KMS key that the bucket encrypts with by default, if it does: it is only for what `policy`
+    /// prints and for the advice.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 20, max = 2048))]
+    #[x_kube(
+        validation = Rule::new("self.matches('^arn:(aws|aws-cn|aws-us-gov):kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+$')").message("kmsKeyArn must be the ARN of a KMS key: arn:aws:kms:<region>:<12-digit account>:key/<id>"),
+    )]
+    pub kms_key_arn: Option<String>,
+
     /// The largest part of a multipart upload in GiB (`maximum_chunk_size_gb`); Quay's default is 5.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 5))]
@@ -147,9 +221,46 @@ pub enum SignatureVersion {
 /// Who assumes the role: exactly one way.
 #[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("has(self.accessKey) != has(self.webIdentity)").message("give exactly one of accessKey (an IAM user's key) and webIdentity (the token of a service account)"),
+)]
 pub struct Auth {
     /// An IAM user's access key, which Quay keeps in its configuration.
-    pub access_key: AccessKey,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub access_key: Option<AccessKey>,
+
+    /// The token of the service account that Quay's pods run as: no key anywhere. The service account must carry the
+    /// annotation `eks.amazonaws.com/role-arn`, and the cluster a pod identity webhook.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub web_identity: Option<WebIdentity>,
+}
+
+/// The token of a service account, for `AssumeRoleWithWebIdentity`.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct WebIdentity {
+    /// The service account that Quay's pods run as: with the Quay operator, `<registry>-quay-app`.
+    #[schemars(length(min = 1, max = 253))]
+    #[x_kube(
+        validation = Rule::new("self.matches('^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$')").message("serviceAccountName must be the name of a service account in this namespace: lower-case letters, digits, '-' and '.'"),
+    )]
+    pub service_account_name: String,
+
+    /// The audience of the token; the service account's annotation `eks.amazonaws.com/audience` must say the same, or
+    /// be absent where it is `sts.amazonaws.com`. The operator's administrator allows audiences with
+    /// `--allow-audience`.
+    #[serde(default = "default_audience")]
+    #[schemars(length(min = 1, max = 256))]
+    pub audience: String,
+
+    /// The role that Quay's pods get. Without it the service account's annotation `eks.amazonaws.com/role-arn` says;
+    /// with it nothing is written while the annotation names another.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 20, max = 2048))]
+    #[x_kube(
+        validation = Rule::new("self.matches('^arn:(aws|aws-cn|aws-us-gov):iam::[0-9]{12}:role/([!-~]+/)?[A-Za-z0-9+=,.@_-]{1,64}$')").message("roleArn must be the ARN of an IAM role: arn:aws:iam::<12-digit account>:role/<name>"),
+    )]
+    pub role_arn: Option<String>,
 }
 
 /// An IAM user's access key, in a Secret.
@@ -177,6 +288,10 @@ pub struct SecretRef {
 #[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Verification {
+    /// What is written without a proof: nothing (`Enforce`), what failed the proof too (`Warn`), everything (`Skip`).
+    #[serde(default)]
+    pub mode: Mode,
+
     /// How often a proven role is proven again: at least 5m, for example `1h` or `90m`.
     #[serde(default = "default_interval")]
     #[schemars(length(min = 2, max = 16))]
@@ -186,10 +301,26 @@ pub struct Verification {
     pub interval: String,
 }
 
+/// What is written without a proof.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub enum Mode {
+    /// Nothing: prove, then write.
+    #[default]
+    Enforce,
+    /// What failed its proof, too; status says what failed.
+    Warn,
+    /// Everything: nobody asks AWS, and status says so.
+    Skip,
+}
+
 impl Default for Verification {
     fn default() -> Self {
-        Self { interval: default_interval() }
+        Self { mode: Mode::default(), interval: default_interval() }
     }
+}
+
+fn default_audience() -> String {
+    "sts.amazonaws.com".into()
 }
 
 fn default_storage_path() -> String {

@@ -76,8 +76,8 @@ pub struct LocationStatus {
     /// The location's name.
     pub name: String,
 
-    /// `True` when the role has been assumed with the key that stands in the bundle or is about to, `False` when that
-    /// failed, `Unknown` while it is not known.
+    /// `True` when the role has been assumed and has done on S3 what Quay will do, with the key that stands in the
+    /// bundle or is about to, `False` when that failed, `Unknown` while it is not known.
     pub proven: String,
 
     /// Why: one word of a closed set, as in the conditions.
@@ -87,7 +87,7 @@ pub struct LocationStatus {
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub message: String,
 
-    /// Who tried: the access key's last four characters.
+    /// Who tried: the access key's last four characters, or the service account.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub principal: Option<String>,
 

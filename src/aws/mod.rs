@@ -1,29 +1,38 @@
-//! The only room that names the AWS SDK: clients, calls, and what AWS's answers mean.
+//! The only room that names the AWS SDK: clients, calls, and how its answers are read.
 
-mod answer;
-mod sts;
+mod network;
+mod read;
+pub mod s3;
+pub mod sts;
 
+use std::borrow::Cow;
 use std::time::Duration;
 
+use aws_sdk_sts::config::retry::RetryConfig;
 use aws_sdk_sts::config::timeout::TimeoutConfig;
 use aws_sdk_sts::config::{BehaviorVersion, Credentials, FrameworkMetadata, Region, SharedHttpClient};
-use aws_smithy_http_client::tls::{self, rustls_provider::CryptoMode};
-use secrecy::ExposeSecret as _;
 
-use crate::place::EndpointUrl;
-use crate::plan::key::AccessKey;
+use crate::consumer::StsEndpoint;
+use crate::place::{Endpoint, EndpointUrl};
+pub use network::{InvalidCertificate, Network, Networks};
 
 /// How long one call may take.
-const CALL_TIMEOUT: Duration = Duration::from_secs(10);
-/// The host that Quay's pods ask where their environment names no region: the global endpoint.
-const GLOBAL_STS: &str = "https://sts.amazonaws.com";
+pub const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Everything that clients share: one connector, one configuration. Clients are built from explicit credentials only:
 /// no default chain, no instance metadata, no profile.
 #[derive(Clone)]
 pub struct Aws {
     http: SharedHttpClient,
-    sts_url: String,
+    network: Network,
+    configured: Configured,
+}
+
+/// Endpoints that the environment names instead of AWS's own.
+#[derive(Clone, Default)]
+struct Configured {
+    sts: Option<EndpointUrl>,
+    s3: Option<EndpointUrl>,
 }
 
 /// An environment variable that names an endpoint does not hold one.
@@ -33,53 +42,92 @@ pub struct InvalidEndpoint {
     variable: &'static str,
 }
 
+impl Configured {
+    fn from_variables(variable: impl Fn(&str) -> Option<String>) -> Result<Self, InvalidEndpoint> {
+        let set = |name: &str| variable(name).filter(|value| !value.is_empty());
+        if set("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS").is_some_and(|v| v.eq_ignore_ascii_case("true")) {
+            return Ok(Self::default());
+        }
+        let first = |names: [&'static str; 2]| {
+            let found = names.into_iter().find_map(|name| set(name).map(|value| (name, value)));
+            found.map(|(variable, value)| value.parse().map_err(|_| InvalidEndpoint { variable })).transpose()
+        };
+        Ok(Self {
+            sts: first(["AWS_ENDPOINT_URL_STS", "AWS_ENDPOINT_URL"])?,
+            s3: first(["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"])?,
+        })
+    }
+}
+
 impl Aws {
-    /// Reads the endpoints from the SDK's own variables: `AWS_ENDPOINT_URL_STS`, else `AWS_ENDPOINT_URL`, unless
-    /// `AWS_IGNORE_CONFIGURED_ENDPOINT_URLS` is true. Without them the endpoint is AWS's global one.
+    /// Reads the endpoints from the SDK's own variables: `AWS_ENDPOINT_URL_STS` and `AWS_ENDPOINT_URL_S3`, else
+    /// `AWS_ENDPOINT_URL`, unless `AWS_IGNORE_CONFIGURED_ENDPOINT_URLS` is true; without them the endpoints are AWS's.
+    /// The proxy is that of `HTTPS_PROXY` and `NO_PROXY`.
     ///
     /// # Errors
     /// A variable is no URL of scheme, host and port. Its value is not told: it may hold a password.
-    pub fn from_variables(variable: impl Fn(&str) -> Option<String>) -> Result<Self, InvalidEndpoint> {
-        let set = |name: &str| variable(name).filter(|value| !value.is_empty());
-        let ignored = set("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS").is_some_and(|v| v.eq_ignore_ascii_case("true"));
-        let configured = ["AWS_ENDPOINT_URL_STS", "AWS_ENDPOINT_URL"]
-            .into_iter()
-            .filter(|_| !ignored)
-            .find_map(|name| set(name).map(|value| (name, value)));
-        let sts_url = match configured {
-            None => GLOBAL_STS.into(),
-            Some((variable, value)) => {
-                value.parse::<EndpointUrl>().map_err(|_| InvalidEndpoint { variable })?.as_str().to_owned()
-            }
-        };
-        let http =
-            aws_smithy_http_client::Builder::new().tls_provider(tls::Provider::Rustls(CryptoMode::Ring)).build_https();
-        Ok(Self { http, sts_url })
+    pub fn from_variables(
+        variable: impl Fn(&str) -> Option<String>,
+        networks: Networks,
+    ) -> Result<Self, InvalidEndpoint> {
+        let configured = Configured::from_variables(variable)?;
+        let named = [&configured.sts, &configured.s3].into_iter().flatten().map(|url| url.host().to_owned());
+        let network = Network::new(networks, named.collect());
+        Ok(Self { http: network.http_client(), network, configured })
     }
 
-    /// The host of the STS endpoint, for messages and proof keys.
-    pub fn sts_endpoint(&self) -> &str {
-        &self.sts_url
+    /// What is asked instead of AWS's own hosts, for people.
+    pub fn configured_endpoints(&self) -> String {
+        let told = |url: &Option<EndpointUrl>| url.as_ref().map_or("AWS", EndpointUrl::as_str).to_owned();
+        format!("sts={} s3={}", told(&self.configured.sts), told(&self.configured.s3))
     }
 
-    fn sts(&self, key: &AccessKey) -> aws_sdk_sts::Client {
-        let credentials = Credentials::new(key.id(), key.secret().expose_secret(), None, None, "registry-sts");
-        let timeouts = TimeoutConfig::builder().operation_timeout(CALL_TIMEOUT).connect_timeout(CALL_TIMEOUT / 2);
+    /// The proxy through which an endpoint is reached, if there is one: its host and port.
+    pub fn proxy_to(&self, endpoint: &Endpoint) -> Option<String> {
+        self.network.proxy_to(&self.s3_url(endpoint))
+    }
+
+    fn sts_url(&self, endpoint: &StsEndpoint) -> String {
+        match (endpoint, &self.configured.sts) {
+            (StsEndpoint::Elsewhere(url), _) | (_, Some(url)) => url.as_str().to_owned(),
+            (StsEndpoint::Global | StsEndpoint::Regional(_), None) => format!("https://{}", endpoint.host()),
+        }
+    }
+
+    fn s3_url(&self, endpoint: &Endpoint) -> String {
+        match (endpoint, &self.configured.s3) {
+            (Endpoint::Url(url), _) | (Endpoint::Region(_), Some(url)) => url.as_str().to_owned(),
+            (Endpoint::Region(region), None) => format!("https://{}", region.s3_host()),
+        }
+    }
+
+    fn sts(&self, url: &str, region: &str, credentials: Option<Credentials>) -> aws_sdk_sts::Client {
         let config = aws_sdk_sts::Config::builder()
             .behavior_version(BehaviorVersion::latest())
-            .credentials_provider(credentials)
-            .endpoint_url(&self.sts_url)
+            .endpoint_url(url)
             .http_client(self.http.clone())
-            .region(Region::from_static("us-east-1"))
-            // The global endpoint is signed for us-east-1. Retries are the proof room's, so that they are counted once.
-            .retry_config(aws_sdk_sts::config::retry::RetryConfig::disabled())
-            .timeout_config(timeouts.build())
+            .region(Region::new(region.to_owned()))
+            // Retries are the proof room's, so that they are counted once.
+            .retry_config(RetryConfig::disabled())
+            .timeout_config(timeouts())
             .disable_clock_skew_correction(true);
-        let config =
-            match FrameworkMetadata::new("registry-sts", Some(std::borrow::Cow::Borrowed(env!("CARGO_PKG_VERSION")))) {
-                Ok(name_and_version) => config.framework_metadata(name_and_version),
-                Err(_) => config,
-            };
+        let config = match credentials {
+            Some(credentials) => config.credentials_provider(credentials),
+            None => config.allow_no_auth(),
+        };
+        let config = match framework() {
+            Some(framework) => config.framework_metadata(framework),
+            None => config,
+        };
         aws_sdk_sts::Client::from_conf(config.build())
     }
+}
+
+fn timeouts() -> TimeoutConfig {
+    TimeoutConfig::builder().operation_timeout(CALL_TIMEOUT).connect_timeout(CALL_TIMEOUT / 2).build()
+}
+
+/// What the User-Agent says: `registry-sts/<version>`.
+fn framework() -> Option<FrameworkMetadata> {
+    FrameworkMetadata::new("registry-sts", Some(Cow::Borrowed(env!("CARGO_PKG_VERSION")))).ok()
 }

@@ -29,7 +29,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 pub use refusal::{Problem, Refusal};
 pub use remembered::Remembered;
-pub use storage::{FoundEntry, SignatureVersion, StorageEntry};
+pub use storage::{FoundEntry, RoleKey, SignatureVersion, StorageEntry};
 
 use crate::place::LocationName;
 use draft::Draft;

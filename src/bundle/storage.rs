@@ -48,22 +48,29 @@ impl SignatureVersion {
 pub struct StorageEntry {
     /// The location's name, the key of the entry.
     pub name: LocationName,
-    /// `sts_role_arn`: the role that Quay assumes.
-    pub role_arn: RoleArn,
+    /// The role and the key that assumes it; none where Quay's pods get their role by a service account.
+    pub role_key: Option<RoleKey>,
     /// `s3_bucket`.
     pub bucket: Bucket,
     /// `storage_path`: what Quay puts before every key of the bucket.
     pub storage_path: StoragePath,
     /// `s3_region` or `endpoint_url`.
     pub endpoint: Endpoint,
-    /// `sts_user_access_key`: the id of the key that may assume the role.
-    pub access_key_id: String,
-    /// `sts_user_secret_key`.
-    pub secret_access_key: SecretString,
     /// `maximum_chunk_size_gb`, where it is not Quay's default.
     pub maximum_chunk_size_gb: Option<u32>,
     /// `signature_version`, where it is not Quay's default.
     pub signature_version: Option<SignatureVersion>,
+}
+
+/// A role, and the access key that assumes it.
+#[derive(Clone)]
+pub struct RoleKey {
+    /// `sts_role_arn`: the role that Quay assumes.
+    pub role_arn: RoleArn,
+    /// `sts_user_access_key`: the id of the key that may assume the role.
+    pub access_key_id: String,
+    /// `sts_user_secret_key`.
+    pub secret_access_key: SecretString,
 }
 
 /// The value of one argument.
@@ -100,16 +107,16 @@ impl StorageEntry {
             Endpoint::Region(region) => ("s3_region", region.as_str()),
             Endpoint::Url(url) => ("endpoint_url", url.as_str()),
         };
-        let mut all: Vec<_> = [
-            ("sts_role_arn", self.role_arn.as_str()),
-            ("s3_bucket", self.bucket.as_str()),
-            ("storage_path", self.storage_path.as_str()),
-            endpoint,
-            ("sts_user_access_key", self.access_key_id.as_str()),
-            ("sts_user_secret_key", self.secret_access_key.expose_secret()),
-        ]
-        .map(|(key, text)| (key, Argument::Text(text)))
-        .into();
+        let key = self.role_key.as_ref();
+        let mut all: Vec<_> = key.map(|key| ("sts_role_arn", key.role_arn.as_str())).into_iter().collect();
+        all.extend([("s3_bucket", self.bucket.as_str()), ("storage_path", self.storage_path.as_str()), endpoint]);
+        all.extend(key.into_iter().flat_map(|key| {
+            [
+                ("sts_user_access_key", key.access_key_id.as_str()),
+                ("sts_user_secret_key", key.secret_access_key.expose_secret()),
+            ]
+        }));
+        let mut all: Vec<_> = all.into_iter().map(|(key, text)| (key, Argument::Text(text))).collect();
         all.extend(self.maximum_chunk_size_gb.map(|size| ("maximum_chunk_size_gb", Argument::Number(size))));
         all.extend(self.signature_version.map(|version| ("signature_version", Argument::Text(version.as_str()))));
         all

@@ -9,7 +9,7 @@ use super::{Outcome, Problem, tell};
 use crate::bundle::ConfigYaml;
 use crate::manifests::offline::{Bundle, PlainFile, Secrets};
 use crate::place::EndpointUrl;
-use crate::plan::desired::AllowedEndpoints;
+use crate::plan::desired::{Allowed, AllowedEndpoints};
 
 /// Print what the operator would write, without a cluster, a network or a proof.
 ///
@@ -100,11 +100,12 @@ impl Render {
         Ok(Outcome::Done)
     }
 
-    fn allowed(&self) -> AllowedEndpoints {
-        match self.allow_endpoint.as_slice() {
+    fn allowed(&self) -> Allowed {
+        let endpoints = match self.allow_endpoint.as_slice() {
             [] => AllowedEndpoints::Any,
             urls => urls.iter().cloned().collect(),
-        }
+        };
+        Allowed { endpoints, ..Allowed::any() }
     }
 }
 

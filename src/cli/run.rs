@@ -1,16 +1,19 @@
 //! `registry-sts run`
 
+use std::path::{Path, PathBuf};
 use std::process;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 
 use super::{Outcome, Problem};
-use crate::aws::Aws;
+use crate::aws::{Aws, Networks};
 use crate::controller::{self, Options};
 use crate::place::EndpointUrl;
+use crate::plan::desired::Allowed;
 
 /// After SIGTERM, what is under way has this long to end.
 const GRACE: Duration = Duration::from_secs(4);
@@ -36,6 +39,23 @@ pub(super) struct Run {
     #[arg(long, value_name = "URL")]
     allow_endpoint: Vec<EndpointUrl>,
 
+    /// Allow an endpointUrl to resolve into this network though it is not public, for example 10.1.0.0/16. May be
+    /// given several times.
+    #[arg(long, value_name = "CIDR")]
+    allow_network: Vec<IpNet>,
+
+    /// Allow tokens of service accounts for this audience. May be given several times.
+    #[arg(long, value_name = "AUDIENCE", default_values_t = ["sts.amazonaws.com".to_owned()])]
+    allow_audience: Vec<String>,
+
+    /// Trust these certificates beside the system's own when AWS or an endpointUrl is asked: a file in PEM.
+    #[arg(long, value_name = "FILE")]
+    ca_file: Option<PathBuf>,
+
+    /// Ask STS at most so many times a second, all namespaces together.
+    #[arg(long, value_name = "CALLS", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
+    sts_rate: u32,
+
     /// What to log: error, warn, info, debug, or a filter such as registry_sts=debug.
     #[arg(long, value_name = "FILTER", default_value = "info", env = "RUST_LOG")]
     log: String,
@@ -49,13 +69,30 @@ impl Run {
         end_on_signal(stop.clone())?;
 
         let client = kube::Client::try_default().await.map_err(|error| no_cluster(&error))?;
-        let aws = Aws::from_variables(|name| std::env::var(name).ok())?;
-        let allowed_endpoints = self.allow_endpoint.into_iter().collect();
-        tracing::info!(version = env!("CARGO_PKG_VERSION"), sts = aws.sts_endpoint(), "started");
-        controller::run(client, aws, Options { namespace: self.namespace, allowed_endpoints }, stop).await;
+        let networks = networks(self.allow_network, self.ca_file.as_deref())?;
+        let aws = Aws::from_variables(|name| std::env::var(name).ok(), networks)?;
+        tracing::info!(version = env!("CARGO_PKG_VERSION"), endpoints = aws.configured_endpoints(), "started");
+        let options = Options {
+            namespace: self.namespace,
+            allowed: Allowed {
+                endpoints: self.allow_endpoint.into_iter().collect(),
+                audiences: Some(self.allow_audience.into_iter().collect()),
+            },
+            sts_calls_per_second: self.sts_rate,
+        };
+        controller::run(client, aws, options, stop).await;
         tracing::info!("stopped");
         Ok(Outcome::Done)
     }
+}
+
+/// What the administrator says of the network.
+pub(super) fn networks(allowed: Vec<IpNet>, ca_file: Option<&Path>) -> Result<Networks, Problem> {
+    let networks = Networks { allowed, certificates: None };
+    let Some(file) = ca_file else { return Ok(networks) };
+    let name = file.display();
+    let pem = std::fs::read_to_string(file).map_err(|error| format!("--ca-file {name}: {error}"))?;
+    networks.with_certificates(pem).map_err(|error| format!("--ca-file {name}: {error}").into())
 }
 
 /// Why there is no client. What cannot be read of a kubeconfig is not quoted: tokens stand there.

@@ -22,11 +22,18 @@ impl Grants {
 
     /// The command that lets the operator read and change Secrets of a namespace.
     pub async fn bundle(&self, namespace: &str) -> String {
+        self.bind(namespace, "registry-sts-bundle").await
+    }
+
+    /// The command that lets the operator mint tokens for service accounts of a namespace.
+    pub async fn mint(&self, namespace: &str) -> String {
+        self.bind(namespace, "registry-sts-mint").await
+    }
+
+    async fn bind(&self, namespace: &str, role: &str) -> String {
         let subject = self.subject.get_or_try_init(|| self.ask()).await;
         let subject = subject.map_or(UNKNOWN_SUBJECT, String::as_str);
-        format!(
-            "kubectl -n {namespace} create rolebinding registry-sts-bundle --clusterrole=registry-sts-bundle {subject}"
-        )
+        format!("kubectl -n {namespace} create rolebinding {role} --clusterrole={role} {subject}")
     }
 
     async fn ask(&self) -> Result<String, super::ApiProblem> {

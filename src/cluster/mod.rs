@@ -1,10 +1,12 @@
-//! The only room that names `kube::Api` for Secrets and Namespaces: what is read, written and watched there, and what
+//! The only room that names `kube::Api` for what is not ours: what is read, written and watched there, and what
 //! the API server's answers mean.
 
+pub mod accounts;
 pub mod grants;
 pub mod namespaces;
 pub mod secret_watches;
 pub mod secrets;
+pub mod tokens;
 pub mod version;
 
 use std::future::Future;

@@ -7,6 +7,7 @@ use std::time::Instant;
 use crate::api::QuayStorage;
 use crate::cluster::version::Version;
 use crate::plan::key::AccessKey;
+use crate::plan::web_identity::AccountSeen;
 use crate::plan::{ProofState, Standings};
 use crate::reason::Failure;
 
@@ -15,12 +16,16 @@ use crate::reason::Failure;
 pub(super) struct Memory {
     /// The generation of the resource that was passed over last.
     pub(super) met: Option<i64>,
+    /// Something is to be written, so that what an earlier process proved is proven at once.
+    pub(super) urgent: bool,
     /// Since when answers of AWS are awaited, while they are.
     pub(super) awaiting: Option<Instant>,
     /// The uid of the resource that is remembered: another of the same name is another resource.
     pub(super) uid: Option<String>,
     /// The keys as they were read, by Secret.
     pub(super) keys: BTreeMap<String, KeyReading>,
+    /// The service accounts as they were read, by name.
+    pub(super) accounts: BTreeMap<String, AccountReading>,
     /// The last plan's inputs, and how the bundle stands since.
     pub(super) settled: Option<(Inputs, Standings)>,
     /// What was written last and how often it has been undone since.
@@ -51,11 +56,20 @@ pub(super) struct KeyReading {
     pub(super) key: Result<AccessKey, Failure>,
 }
 
+/// A service account as it was read.
+pub(super) struct AccountReading {
+    /// When.
+    pub(super) at: Instant,
+    /// What was seen.
+    pub(super) seen: Result<AccountSeen, Failure>,
+}
+
 /// Everything that a plan depends on. The same inputs give the same plan.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct Inputs {
     pub(super) generation: Option<i64>,
     pub(super) bundle: Version,
+    pub(super) has_elder: bool,
     pub(super) locations: Vec<LocationInput>,
 }
 
@@ -78,7 +92,7 @@ impl Wrote {
 /// What a plan depends on in one location.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct LocationInput {
-    pub(super) key: Option<Version>,
+    pub(super) principal: Option<Version>,
     pub(super) proof: ProofInput,
     pub(super) claimed_by: Option<String>,
 }
@@ -88,6 +102,7 @@ pub(super) struct LocationInput {
 pub(super) enum ProofInput {
     Pending,
     Proven,
+    Earlier,
     Stale,
     Failed,
     Skipped,
@@ -98,8 +113,9 @@ impl ProofInput {
         match proof {
             ProofState::Pending => Self::Pending,
             ProofState::Proven(_) => Self::Proven,
+            ProofState::Earlier(_) => Self::Earlier,
             ProofState::Stale(..) => Self::Stale,
-            ProofState::Failed(_) => Self::Failed,
+            ProofState::Failed(..) => Self::Failed,
             ProofState::Skipped => Self::Skipped,
         }
     }

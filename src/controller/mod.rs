@@ -2,6 +2,7 @@
 
 mod memory;
 mod observe;
+mod principals;
 mod reconcile;
 mod report;
 
@@ -27,9 +28,10 @@ use crate::aws::Aws;
 use crate::cluster::grants::Grants;
 use crate::cluster::namespaces::TerminatingNamespaces;
 use crate::cluster::secret_watches::SecretWatches;
+use crate::cluster::tokens::Tokens;
 use crate::cluster::{ApiProblem, REQUEST_TIMEOUT};
-use crate::plan::desired::AllowedEndpoints;
-use crate::proof::ProofRoom;
+use crate::plan::desired::Allowed;
+use crate::proof::{ProofRoom, Prover};
 use crate::resource::ResourceId;
 use memory::Memory;
 
@@ -47,8 +49,10 @@ const CONFLICT_RETRY: Duration = Duration::from_millis(500);
 pub struct Options {
     /// The only namespace to work in; all, if none.
     pub namespace: Option<String>,
-    /// The endpoints that a spec may name.
-    pub allowed_endpoints: AllowedEndpoints,
+    /// What a spec may name.
+    pub allowed: Allowed,
+    /// How often STS is asked at most, in calls per second.
+    pub sts_calls_per_second: u32,
 }
 
 /// What a pass needs.
@@ -57,10 +61,10 @@ struct Context {
     proofs: ProofRoom,
     secrets: SecretWatches,
     terminating: TerminatingNamespaces,
-    grants: Grants,
+    grants: Arc<Grants>,
     events: Recorder,
     resources: Store<Stored>,
-    allowed_endpoints: AllowedEndpoints,
+    allowed: Allowed,
     memories: Mutex<HashMap<ResourceId, Memory>>,
 }
 
@@ -85,14 +89,17 @@ impl Context {
 pub async fn run(client: Client, aws: Aws, options: Options, stop: CancellationToken) {
     let (trigger, triggers) = mpsc::unbounded_channel();
     let (resources, writer) = reflector::store();
+    let grants = Arc::new(Grants::new(client.clone()));
+    let tokens = Tokens::new(client.clone(), Arc::clone(&grants));
+    let prover = Prover::new(aws, Some(tokens), options.sts_calls_per_second);
     let context = Arc::new(Context {
-        proofs: ProofRoom::new(aws, trigger.clone()),
+        proofs: ProofRoom::new(prover, trigger.clone()),
         secrets: SecretWatches::new(client.clone(), trigger),
         terminating: TerminatingNamespaces::default(),
-        grants: Grants::new(client.clone()),
+        grants,
         events: Recorder::new(client.clone(), Reporter { controller: "registry-sts".into(), instance: None }),
         resources: resources.clone(),
-        allowed_endpoints: options.allowed_endpoints,
+        allowed: options.allowed,
         memories: Mutex::default(),
         client: client.clone(),
     });

@@ -6,20 +6,21 @@ use std::time::{Duration, Instant};
 use k8s_openapi::jiff::Timestamp;
 use kube::{Resource as _, ResourceExt as _};
 
-use super::memory::{Inputs, KeyReading, LocationInput, Memory, ProofInput};
+use super::memory::{Inputs, LocationInput, Memory, ProofInput};
+use super::principals::{self, note};
 use super::{Context, Stored};
 use crate::api::QuayStorage;
+use crate::api::quay_storage::Mode;
 use crate::cluster::version::Version;
 use crate::cluster::{ApiProblem, secrets};
-use crate::fingerprint::fingerprint;
+use crate::fingerprint::{fingerprint, hex};
 use crate::plan::claim::{self, Claimant};
-use crate::plan::desired::{Desired, DesiredLocation, Wanted};
-use crate::plan::key::AccessKey;
+use crate::plan::desired::Desired;
 use crate::plan::observation::{BundleSecret, ObservedBundle, ObservedLocation, Reference};
 use crate::plan::{Observation, ProofState};
 use crate::proof::Question;
-use crate::reason::{Failure, Reason};
 use crate::resource::ResourceId;
+use crate::target::Target;
 
 /// Answers of AWS that come within this are taken together; a first one that takes longer is announced.
 const AWAITED_FOR: Duration = Duration::from_secs(1);
@@ -45,41 +46,38 @@ pub(super) async fn observe(
     desired: &Desired,
     memory: &mut Memory,
 ) -> Seen {
-    read_keys(context, who, desired, memory).await;
+    principals::read(context, who, desired, memory).await;
     let mut locations = Vec::with_capacity(desired.locations.len());
     let mut inputs = Vec::with_capacity(desired.locations.len());
     let mut next_proof = None;
     let mut unwatched = false;
     let sharing = sharing(context, who, desired);
     for location in &desired.locations {
-        let reading = reading(location, memory);
-        let (proof, again) = match (&location.wanted, &reading.key) {
-            (Ok(wanted), Ok(key)) => {
-                let of = proof_of(wanted, reading.version.as_ref());
+        let known = principals::of(who, desired, location, memory);
+        let (proof, again) = match (&known.target, desired.mode) {
+            (Ok(_), Mode::Skip) => (ProofState::Skipped, None),
+            (Ok(target), Mode::Enforce | Mode::Warn) => {
+                let of = proof_of(target, known.version.as_ref());
                 let earlier = earlier_proof(resource, &location.name, &of);
-                let answer = context.proofs.ask(&Question {
-                    who,
-                    location: &location.name,
-                    key,
-                    role: &wanted.role,
-                    of,
-                    max_age: desired.interval,
-                    earlier,
-                });
+                let location = &location.name;
+                let (max_age, urgent) = (desired.interval, memory.urgent);
+                let question = Question { who, location, target, of, max_age, earlier, urgent };
+                let answer = context.proofs.ask(&question);
                 (answer.state, answer.ask_again)
             }
-            (Err(failure), _) | (_, Err(failure)) => (ProofState::Failed(failure.clone()), None),
+            (Err(_), Mode::Skip) if known.principal.is_ok() => (ProofState::Skipped, None),
+            (Err((step, failure)), _) => (ProofState::Failed(*step, failure.clone()), None),
         };
-        unwatched |= location.wanted.is_ok() && reading.version.is_none();
-        next_proof = [next_proof, again].into_iter().flatten().min();
+        unwatched |= known.is_unwatched;
+        next_proof = [next_proof, again, known.look_again].into_iter().flatten().min();
         let claimed_by = claimed_by(resource, &sharing, desired, &location.name);
         inputs.push(LocationInput {
-            key: reading.version.clone(),
+            principal: known.version.clone(),
             proof: ProofInput::of(&proof),
             claimed_by: claimed_by.clone(),
         });
         locations.push(ObservedLocation {
-            key: reading.key,
+            principal: known.principal,
             proof,
             written_at: written_at(resource, &desired.bundle, &location.name),
             claimed_by,
@@ -88,6 +86,7 @@ pub(super) async fn observe(
     let names: Vec<&str> = desired.locations.iter().map(|location| location.name.as_str()).collect();
     context.proofs.keep_only(who, &names);
 
+    let has_elder = has_elder(resource, &sharing);
     let generation = resource.metadata.generation;
     let is_pending = |location: &ObservedLocation| location.proof == ProofState::Pending;
     let wait = awaited(memory, locations.iter().any(is_pending));
@@ -97,14 +96,16 @@ pub(super) async fn observe(
         let looked = observe_bundle(context, who, desired, memory, |bundle| Inputs {
             generation,
             bundle,
+            has_elder,
             locations: inputs.clone(),
         })
         .await;
         unwatched |= looked.1.is_none();
         looked
     };
-    let inputs = version.map(|bundle| Inputs { generation, bundle, locations: inputs });
-    Seen { observation: Observation { locations, bundle, unwatched: None }, inputs, next_proof, unwatched, wait }
+    let inputs = version.map(|bundle| Inputs { generation, bundle, has_elder, locations: inputs });
+    let observation = Observation { locations, bundle, unwatched: None, has_elder };
+    Seen { observation, inputs, next_proof, unwatched, wait }
 }
 
 /// How long answers are still to be awaited together.
@@ -130,69 +131,6 @@ fn earlier_proof(resource: &QuayStorage, location: &str, of: &str) -> Option<Tim
 fn written_at(resource: &QuayStorage, bundle: &str, location: &str) -> Option<String> {
     let written = resource.status.as_ref()?.config_bundle.as_ref().filter(|written| written.secret_name == bundle)?;
     written.locations.iter().find(|l| l.name == location).map(|l| l.place.clone())
-}
-
-/// Reads the key Secrets that may have changed; each once, however many locations share it.
-async fn read_keys(context: &Context, who: &ResourceId, desired: &Desired, memory: &mut Memory) {
-    let wanted: std::collections::BTreeSet<&String> =
-        desired.locations.iter().filter_map(|location| Some(&location.wanted.as_ref().ok()?.key_secret)).collect();
-    memory.keys.retain(|name, _| wanted.contains(name));
-    for name in wanted {
-        let known = context.secrets.version(&who.namespace, name);
-        let unchanged = known.is_some() && memory.keys.get(name).is_some_and(|reading| reading.version == known);
-        if !unchanged {
-            let before = context.secrets.before_request(&who.namespace, name);
-            let reading = read_key(context, who, name).await;
-            note(context, who, name, before.as_ref(), reading.version.as_ref());
-            memory.keys.insert(name.clone(), reading);
-        }
-    }
-}
-
-fn note(context: &Context, who: &ResourceId, secret: &str, before: Option<&Version>, read: Option<&Version>) {
-    match read {
-        Some(version) => context.secrets.saw(&who.namespace, secret, before, version),
-        None => context.secrets.lost(&who.namespace, secret),
-    }
-}
-
-async fn read_key(context: &Context, who: &ResourceId, name: &str) -> KeyReading {
-    match secrets::read_data(&context.client, &who.namespace, name).await {
-        Ok(read) => KeyReading { version: Some(read.version), key: AccessKey::from_secret(name, &read.content) },
-        Err(ApiProblem::NotFound) => KeyReading {
-            version: Some(Version::Absent),
-            key: Err(Failure::new(
-                Reason::KeySecretMissing,
-                format!(
-                    "Secret {name} (auth.accessKey.secretRef) does not exist in this namespace. Create it with the keys AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."
-                ),
-            )),
-        },
-        Err(ApiProblem::Forbidden) => KeyReading {
-            version: None,
-            key: Err(Failure::new(
-                Reason::KeySecretForbidden,
-                format!(
-                    "The operator may not read Secret {name} (auth.accessKey.secretRef). Grant it: {}",
-                    context.grants.bundle(&who.namespace).await
-                ),
-            )),
-        },
-        Err(problem) => KeyReading {
-            version: None,
-            key: Err(Failure::new(Reason::KeySecretUnreadable, format!("Secret {name} could not be read: {problem}."))),
-        },
-    }
-}
-
-fn reading(location: &DesiredLocation, memory: &Memory) -> KeyReading {
-    let invalid = |failure: &Failure| KeyReading { version: None, key: Err(failure.clone()) };
-    match &location.wanted {
-        Err(failure) => invalid(failure),
-        Ok(wanted) => memory.keys.get(&wanted.key_secret).cloned().unwrap_or_else(|| {
-            invalid(&Failure::new(Reason::KeySecretUnreadable, format!("Secret {} was not read.", wanted.key_secret)))
-        }),
-    }
 }
 
 async fn observe_bundle(
@@ -237,6 +175,15 @@ fn sharing(context: &Context, who: &ResourceId, desired: &Desired) -> Vec<Arc<St
     })
 }
 
+/// Whether one of them is older.
+fn has_elder(resource: &QuayStorage, sharing: &[Arc<Stored>]) -> bool {
+    let age = |resource: &QuayStorage| {
+        let created = resource.creation_timestamp().map_or(0, |created| Timestamp::as_second(created.0));
+        (created, resource.metadata.name.clone())
+    };
+    sharing.iter().filter_map(|other| other.0.as_ref().ok()).any(|other| age(other) < age(resource))
+}
+
 /// The resource that writes a location of the same bundle, if that is another one.
 fn claimed_by(resource: &QuayStorage, sharing: &[Arc<Stored>], desired: &Desired, location: &str) -> Option<String> {
     let others = sharing.iter().filter_map(|other| other.0.as_ref().ok());
@@ -253,12 +200,13 @@ fn claim_of<'a>(resource: &'a QuayStorage, bundle: &str, location: &str) -> Clai
     }
 }
 
-/// What a proof is of: the key Secret's uid and version, and a hash of what is no secret.
-fn proof_of(wanted: &Wanted, key: Option<&Version>) -> String {
-    let hash = fingerprint([wanted.role.as_str(), &wanted.place().to_string()]);
-    let hash = hash.iter().take(8).fold(0_u64, |hash, byte| (hash << 8) | u64::from(*byte));
-    match key {
-        Some(Version::At { uid, resource_version }) => format!("{uid}/{resource_version}/{hash:016x}"),
-        Some(Version::Absent) | None => format!("unknown/{hash:016x}"),
+/// What a proof is of: uid and version of the key's Secret or the account, and a hash of what is no secret.
+fn proof_of(target: &Target, principal: Option<&Version>) -> String {
+    let sts = target.sts.driver.host();
+    let hash = fingerprint([target.role.as_str(), target.bucket.as_str(), &target.prefix(), target.region(), &sts]);
+    let hash = hex(hash.get(..8).unwrap_or_default());
+    match principal {
+        Some(Version::At { uid, resource_version }) => format!("{uid}/{resource_version}/{hash}"),
+        Some(Version::Absent) | None => format!("unknown/{hash}"),
     }
 }

@@ -70,7 +70,7 @@ async fn pass_over(
 ) -> Result<Action, ApiProblem> {
     let generation = resource.metadata.generation;
     let before = resource.status.as_ref();
-    let desired = match Desired::parse(&resource.spec, &context.allowed_endpoints) {
+    let desired = match Desired::parse(&resource.spec, &context.allowed) {
         Ok(desired) => desired,
         Err(invalid) => {
             let status = status::report(&Outcome::Invalid(invalid), before, generation, Timestamp::now());
@@ -136,6 +136,10 @@ async fn look_and_act(
             seen.observation.unwatched = Some(context.grants.bundle(&who.namespace).await);
         }
         let plan = Plan::make(desired, &seen.observation);
+        if plan.needs_proof() && !memory.urgent {
+            memory.urgent = true;
+            continue;
+        }
         let acted = match contest(memory, &plan) {
             Contest::Write => act(context, who, &plan).await,
             Contest::Wait(wait, failure) => Acted::Held(Some(wait), failure),

@@ -4,11 +4,13 @@ use secrecy::{ExposeSecret as _, SecretSlice, SecretString};
 
 use super::{Manifests, Refused, Resource, SecretManifest, Unwritable};
 use crate::plan::claim::{self, Claimant};
-use crate::plan::desired::{AllowedEndpoints, DesiredLocation};
+use crate::plan::desired::{Allowed, Auth, DesiredLocation};
 use crate::plan::key::AccessKey;
 use crate::plan::observation::{BundleSecret, CONFIG, ObservedBundle, ObservedLocation, Reference};
 use crate::plan::{Desired, Observation, Plan, ProofState, Standing, Standings};
 use crate::reason::{Failure, Reason};
+use crate::target::Principal;
+use crate::verdict::Step;
 
 /// A `config.yaml` that is no Secret's: it stands for every bundle.
 pub struct PlainFile {
@@ -56,7 +58,7 @@ impl Manifests {
     ///
     /// # Errors
     /// Everything that is refused. Then nothing is to be written at all.
-    pub fn render(&self, plain: Option<&PlainFile>, allowed: &AllowedEndpoints) -> Result<Vec<Bundle>, Vec<Refused>> {
+    pub fn render(&self, plain: Option<&PlainFile>, allowed: &Allowed) -> Result<Vec<Bundle>, Vec<Refused>> {
         let mut refused = self.invalid.clone();
         refused.extend(self.twice());
         if !refused.is_empty() {
@@ -169,32 +171,42 @@ impl Manifests {
         one: &Asked<'_>,
         all: &[Asked<'_>],
         bundle: BundleSecret,
-        allowed: &AllowedEndpoints,
+        allowed: &Allowed,
     ) -> Result<Option<SecretString>, Vec<Refused>> {
         let resource = one.resource;
         let desired =
             Desired::parse(&resource.object.spec, allowed).map_err(|invalid| vec![resource.refused("", invalid)])?;
         let locations = desired.locations.iter().map(|location| self.observe(one, all, location)).collect();
         let bundle = ObservedBundle::Read(Reference::Found(bundle));
-        let plan = Plan::make(&desired, &Observation { locations, bundle, unwatched: None });
+        let plan =
+            Plan::make(&desired, &Observation { locations, bundle, unwatched: None, has_elder: has_elder(one, all) });
         let failures = failures(one, all, &plan);
         if failures.is_empty() { Ok(plan.write.map(|write| write.config)) } else { Err(failures) }
     }
 
     fn observe(&self, one: &Asked<'_>, all: &[Asked<'_>], location: &DesiredLocation) -> ObservedLocation {
         let reasons = (Reason::KeySecretMissing, Reason::KeySecretUnreadable);
-        let key = location.wanted.clone().and_then(|wanted| {
-            let namespace = one.resource.namespace();
-            let index = self.secret(namespace, &wanted.key_secret, "auth.accessKey.secretRef", reasons)?;
-            AccessKey::from_secret(&self.secrets[index].called(), &self.secrets[index].texts())
+        let namespace = one.resource.namespace();
+        let principal = location.wanted.clone().and_then(|wanted| match &wanted.auth {
+            Auth::AccessKey { secret, .. } => {
+                let index = self.secret(namespace, secret, "auth.accessKey.secretRef", reasons)?;
+                let secret = &self.secrets[index];
+                AccessKey::from_secret(&secret.called(), &secret.texts()).map(Principal::Key)
+            }
+            Auth::WebIdentity(identity) => Ok(Principal::unseen(namespace.unwrap_or_default(), identity)),
         });
-        let proof = match &key {
+        let proof = match &principal {
             Ok(_) => ProofState::Skipped,
-            Err(failure) => ProofState::Failed(failure.clone()),
+            Err(failure) => ProofState::Failed(Step::Principal, failure.clone()),
         };
         let claimed_by = claimant(one, all, &location.name).map(Resource::name);
-        ObservedLocation { key, proof, written_at: None, claimed_by }
+        ObservedLocation { principal, proof, written_at: None, claimed_by }
     }
+}
+
+/// Whether another resource of the same bundle comes first by name.
+fn has_elder(one: &Asked<'_>, all: &[Asked<'_>]) -> bool {
+    all.iter().any(|other| other.target == one.target && other.resource.name() < one.resource.name())
 }
 
 /// Another resource that writes a location of the same bundle. Among manifests nobody is older: the first by name does.

@@ -4,7 +4,7 @@ use secrecy::{ExposeSecret as _, SecretSlice};
 
 use super::offline::PlainFile;
 use super::*;
-use crate::plan::desired::AllowedEndpoints;
+use crate::plan::desired::Allowed;
 
 const STORAGE: &str = "apiVersion: registry-sts.dev/v1alpha1
 kind: QuayStorage
@@ -60,13 +60,13 @@ fn manifests(files: &[(&str, &str)]) -> Manifests {
 fn secret(files: &[(&str, &str)]) -> (String, bool) {
     let manifests = manifests(files);
     let told = |refused: Vec<Refused>| refused.iter().map(ToString::to_string).collect::<Vec<_>>();
-    let bundles = manifests.render(None, &AllowedEndpoints::Any).map_err(told).unwrap();
+    let bundles = manifests.render(None, &Allowed::any()).map_err(told).unwrap();
     let secrets = manifests.secrets(&bundles).unwrap();
     (secrets.stream.expose_secret().to_owned(), !secrets.anew.is_empty())
 }
 
 fn refused(files: &[(&str, &str)]) -> Vec<String> {
-    let result = manifests(files).render(None, &AllowedEndpoints::Any);
+    let result = manifests(files).render(None, &Allowed::any());
     result.err().into_iter().flatten().map(|refused| refused.to_string()).collect()
 }
 
@@ -220,8 +220,7 @@ fn a_location_of_two_resources_is_refused_also_where_both_ask_for_the_same() {
     let elsewhere = twin.replace("namespace: quay", "namespace: prod");
     let plain = PlainFile { name: "config.yaml".into(), text: SecretSlice::from(b"A: 1\n".to_vec()) };
     let key = KEY.replace(", namespace: quay", "");
-    let result =
-        manifests(&[("s", STORAGE), ("o", &elsewhere), ("k", &key)]).render(Some(&plain), &AllowedEndpoints::Any);
+    let result = manifests(&[("s", STORAGE), ("o", &elsewhere), ("k", &key)]).render(Some(&plain), &Allowed::any());
     let told: Vec<_> = result.err().unwrap().iter().map(|refused| refused.failure.reason).collect();
     assert_eq!(told, [Reason::LocationClaimed]);
 }
@@ -244,7 +243,7 @@ fn several_bundles_are_one_stream() {
     for stream in [&both, &reversed] {
         assert!(
             manifests(&[("s", STORAGE), ("o", &other), ("k", KEY), ("out", stream)])
-                .render(None, &AllowedEndpoints::Any)
+                .render(None, &Allowed::any())
                 .is_ok(),
             "{stream}"
         );
@@ -281,7 +280,7 @@ fn what_is_missing_is_said_in_words_of_files() {
 fn a_plain_file_is_called_by_its_name() {
     let render = |text: &str| {
         let plain = PlainFile { name: "stack/config.yaml".into(), text: SecretSlice::from(text.as_bytes().to_vec()) };
-        manifests(&[("s", STORAGE), ("k", KEY)]).render(Some(&plain), &AllowedEndpoints::Any)
+        manifests(&[("s", STORAGE), ("k", KEY)]).render(Some(&plain), &Allowed::any())
     };
     let told = |text: &str| render(text).err().unwrap()[0].failure.message.clone();
     assert!(told("A: [\n").starts_with("stack/config.yaml: config.yaml "), "{}", told("A: [\n"));
@@ -295,7 +294,10 @@ fn an_endpoint_is_refused_where_others_are_allowed() {
     let storage = STORAGE.replace("region: us-east-1", "endpointUrl: http://minio:9000");
     let manifests = manifests(&[("s", &storage), ("k", KEY), ("b", BUNDLE)]);
     assert_eq!(manifests.endpoints(), ["http://minio:9000"]);
-    let render = |url: &str| manifests.render(None, &[url.parse().unwrap()].into_iter().collect());
+    let render = |url: &str| {
+        let endpoints = [url.parse().unwrap()].into_iter().collect();
+        manifests.render(None, &Allowed { endpoints, audiences: None })
+    };
     assert!(render("HTTP://MINIO:9000/").is_ok());
     assert_eq!(render("https://minio:9000").err().unwrap()[0].failure.reason, Reason::EndpointNotAllowed);
 }

@@ -24,7 +24,8 @@ impl EndpointUrl {
         &self.origin
     }
 
-    pub(super) fn host(&self) -> &str {
+    /// The host's name or address.
+    pub fn host(&self) -> &str {
         let authority = self.origin.split_once("://").map_or(self.origin.as_str(), |(_, rest)| rest);
         authority.rsplit_once(':').map_or(authority, |(host, _)| host)
     }

@@ -34,6 +34,14 @@ impl Endpoint {
     }
 }
 
+impl Region {
+    /// The host of AWS's S3 in this region, as Quay's driver builds it.
+    pub fn s3_host(&self) -> String {
+        let china = Partition::of_region(self.as_str()) == Some(Partition::China);
+        format!("s3.{self}.amazonaws.com{}", if china { ".cn" } else { "" })
+    }
+}
+
 /// An S3 host as far as it decides which bucket a bucket's name means.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum S3Host {
@@ -122,8 +130,8 @@ impl fmt::Display for Place {
     }
 }
 
-/// Quay joins the path and the key, then strips exactly one leading slash.
-fn key_prefix(storage_path: &str) -> String {
+/// What Quay puts before every key: it joins `storage_path` and the key, then strips exactly one leading slash.
+pub fn key_prefix(storage_path: &str) -> String {
     let mut joined = storage_path.to_owned();
     if !joined.is_empty() && !joined.ends_with('/') {
         joined.push('/');

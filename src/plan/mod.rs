@@ -7,15 +7,19 @@ pub mod key;
 pub mod observation;
 mod print;
 mod render;
+pub mod web_identity;
 
 use secrecy::SecretString;
 
 pub use desired::Desired;
 pub use observation::{Observation, ProofState};
 
+use crate::api::quay_storage::Mode;
 use crate::place::Place;
 use crate::reason::{Failure, Reason};
-use observation::{BundleSecret, ObservedBundle, ObservedLocation, Reference};
+use crate::target::Principal;
+use crate::verdict::Step;
+use observation::{BundleSecret, ObservedBundle, Reference};
 use render::Rendered;
 
 /// The most that the values of a Secret may have together, in bytes (Kubernetes' `MaxSecretSize`).
@@ -31,16 +35,18 @@ pub struct Plan {
     pub write: Option<BundleWrite>,
     /// The command that lets the operator see changes at once, if it cannot.
     pub unwatched: Option<String>,
+    /// What is written without a proof.
+    pub mode: Mode,
 }
 
 /// A location in a plan.
 pub struct PlannedLocation {
     /// Its name.
     pub name: String,
-    /// What is known of its role.
+    /// What is known of its role and its storage.
     pub proof: ProofState,
-    /// The last four characters of the key that was tried.
-    pub key_last_four: Option<String>,
+    /// Who assumes its role, for people.
+    pub principal: Option<String>,
     /// Where its blobs are to be, as `acceptPlace` spells it; none for a location that cannot be read.
     pub place: Option<String>,
     /// Another resource writes it.
@@ -84,6 +90,15 @@ pub struct BundleWrite {
 }
 
 impl Plan {
+    /// Whether something would be written but for what only an earlier process proved.
+    pub fn needs_proof(&self) -> bool {
+        let Standings::Each(each) = &self.standings else { return false };
+        self.locations.iter().zip(each).any(|(location, standing)| {
+            let is_kept = matches!(standing, Standing::Kept(failure) if failure.reason == Reason::NotProven);
+            is_kept && matches!(location.proof, ProofState::Earlier(_))
+        })
+    }
+
     /// The plan for what was seen.
     pub fn make(desired: &Desired, seen: &Observation) -> Self {
         let locations = desired
@@ -94,11 +109,11 @@ impl Plan {
                 name: location.name.clone(),
                 proof: match &location.wanted {
                     Ok(_) => seen.proof.clone(),
-                    Err(invalid) => ProofState::Failed(invalid.clone()),
+                    Err(invalid) => ProofState::Failed(Step::Principal, invalid.clone()),
                 },
                 place: location.wanted.as_ref().ok().map(|wanted| wanted.place().consent()),
                 claimed: seen.claimed_by.is_some(),
-                key_last_four: seen.key.as_ref().ok().map(|key| key.last_four().to_owned()),
+                principal: seen.principal.as_ref().ok().map(Principal::told),
             })
             .collect();
         let (standings, write) = match &seen.bundle {
@@ -106,7 +121,7 @@ impl Plan {
             ObservedBundle::Unchanged(standings) => (standings.clone(), None),
             ObservedBundle::Read(bundle) => match editable(&desired.bundle, bundle) {
                 Err(failure) => (Standings::Unusable(failure), None),
-                Ok((secret, config)) => match rendered(desired, &seen.locations, secret, config) {
+                Ok((secret, config)) => match rendered(desired, seen, secret, config) {
                     Err(failure) => (Standings::Unusable(failure), None),
                     Ok(rendered) => {
                         let changed = rendered.changed;
@@ -115,7 +130,7 @@ impl Plan {
                             uid: secret.uid.clone(),
                             resource_version: secret.resource_version.clone(),
                             config,
-                            intent: render::intent(&secret.uid, desired.replicate, &changed),
+                            intent: render::intent(&secret.uid, desired, &changed),
                             locations: changed.iter().map(|entry| entry.name.to_string()).collect(),
                         });
                         (Standings::Each(rendered.standings), write)
@@ -123,7 +138,7 @@ impl Plan {
                 },
             },
         };
-        Self { locations, standings, write, unwatched: seen.unwatched.clone() }
+        Self { locations, standings, write, unwatched: seen.unwatched.clone(), mode: desired.mode }
     }
 }
 
@@ -169,12 +184,7 @@ fn editable<'a>(name: &str, bundle: &'a Reference<BundleSecret>) -> Result<(&'a 
 }
 
 /// The bundle's new text, if it can be edited with certainty and stays a Secret that Kubernetes takes.
-fn rendered(
-    desired: &Desired,
-    seen: &[ObservedLocation],
-    secret: &BundleSecret,
-    config: &[u8],
-) -> Result<Rendered, Failure> {
+fn rendered(desired: &Desired, seen: &Observation, secret: &BundleSecret, config: &[u8]) -> Result<Rendered, Failure> {
     use secrecy::ExposeSecret as _;
     let uneditable = |message: String| Failure::new(Reason::BundleUneditable, message);
     let name = called(&desired.bundle, secret);

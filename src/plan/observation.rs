@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use secrecy::{ExposeSecret as _, SecretSlice};
 
-use super::key::AccessKey;
 use crate::reason::Failure;
+use crate::target::Principal;
+use crate::verdict::Step;
 
 /// The key of a bundle that holds Quay's configuration.
 pub const CONFIG: &str = "config.yaml";
@@ -35,8 +36,8 @@ pub enum Reference<T> {
 /// One location as it was seen, in the order of the spec.
 #[derive(Clone)]
 pub struct ObservedLocation {
-    /// The key that would be written, or why there is none.
-    pub key: Result<AccessKey, Failure>,
+    /// Who assumes the role: the key that would be written, or a service account. Or why there is nobody.
+    pub principal: Result<Principal, Failure>,
     /// What is known of the role.
     pub proof: ProofState,
     /// Where this resource last wrote the location into this bundle, as `acceptPlace` spells it.
@@ -45,17 +46,19 @@ pub struct ObservedLocation {
     pub claimed_by: Option<String>,
 }
 
-/// What is known of a role with a key.
+/// What is known of a location's role and storage.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ProofState {
     /// The first attempt is under way.
     Pending,
-    /// Assumed, by this process and not longer ago than the interval.
+    /// It works, as this process found not longer ago than the interval.
     Proven(Proof),
-    /// Assumed not long ago; AWS could not be reached since.
+    /// It worked not longer ago than the interval, as an earlier process found: enough for status, not for a write.
+    Earlier(Proof),
+    /// It worked not long ago; AWS could not be reached since.
     Stale(Proof, Failure),
-    /// Not assumed, or nothing to assume it with.
-    Failed(Failure),
+    /// A step of it fails.
+    Failed(Step, Failure),
     /// Nobody tried, because whoever asked wants it written without.
     Skipped,
 }
@@ -67,6 +70,8 @@ pub struct Proof {
     pub at: Timestamp,
     /// Of what: uid and resourceVersion of the key's Secret, and a hash of the inputs that are no secret.
     pub of: String,
+    /// What is worth knowing though nothing failed.
+    pub notes: Vec<String>,
 }
 
 /// The bundle Secret as it was seen.
@@ -128,4 +133,6 @@ pub struct Observation {
     pub bundle: ObservedBundle,
     /// The command that lets the operator watch the Secrets, if it may read but not watch them.
     pub unwatched: Option<String>,
+    /// Whether an older resource writes into the same bundle: that one's preference counts.
+    pub has_elder: bool,
 }

@@ -11,8 +11,9 @@ impl fmt::Display for Plan {
                 ProofState::Pending => "being proven".to_owned(),
                 ProofState::Proven(_) => "proven".to_owned(),
                 ProofState::Stale(_, failure) => format!("proven before, now {}", failure.reason.as_str()),
+                ProofState::Earlier(_) => "proven before a restart".to_owned(),
                 ProofState::Skipped => "not tried".to_owned(),
-                ProofState::Failed(failure) => format!("not proven ({})", failure.reason.as_str()),
+                ProofState::Failed(_, failure) => format!("not proven ({})", failure.reason.as_str()),
             };
             let entry = match &self.standings {
                 Standings::NotLooked | Standings::Unusable(_) => "not looked at".to_owned(),

@@ -2,14 +2,15 @@
 
 use secrecy::{ExposeSecret as _, SecretString};
 
-use super::desired::{Desired, Wanted};
-use super::key::AccessKey;
-use super::observation::{BundleSecret, ObservedLocation, ProofState};
+use super::desired::{Auth, Desired, Wanted};
+use super::observation::{BundleSecret, Observation, ObservedLocation, ProofState};
 use super::{Standing, would_move};
-use crate::bundle::{Change, ConfigYaml, Edit, Preference, Refusal, SignatureVersion, StorageEntry};
+use crate::api::quay_storage::{self as api, Mode};
+use crate::bundle::{Change, ConfigYaml, Edit, Preference, Refusal, RoleKey, SignatureVersion, StorageEntry};
 use crate::fingerprint::fingerprint;
-use crate::place::{Endpoint, LocationName};
+use crate::place::Endpoint;
 use crate::reason::{Failure, Reason};
+use crate::target::Principal;
 
 /// What becomes of `config.yaml`.
 pub(super) struct Rendered {
@@ -22,45 +23,47 @@ pub(super) struct Rendered {
 }
 
 /// What is written into a Secret, as a hash: every argument counts, for each can be changed on its own.
-pub(super) fn intent(secret_uid: &str, replicate: bool, entries: &[StorageEntry]) -> [u8; 32] {
-    let mut parts = vec![secret_uid.to_owned(), replicate.to_string()];
+pub(super) fn intent(secret_uid: &str, desired: &Desired, entries: &[StorageEntry]) -> [u8; 32] {
+    let mut parts = vec![secret_uid.to_owned(), desired.replicate.to_string(), format!("{:?}", desired.preference)];
     for entry in entries {
         let endpoint = match &entry.endpoint {
             Endpoint::Region(region) => region.as_str(),
             Endpoint::Url(url) => url.as_str(),
         };
+        let key = entry.role_key.as_ref().map(|key| (key.role_arn.to_string(), key.access_key_id.clone()));
+        let (role, key_id) = key.unwrap_or_default();
         parts.extend([
             entry.name.to_string(),
-            entry.role_arn.to_string(),
+            role,
             entry.bucket.to_string(),
             entry.storage_path.to_string(),
             endpoint.to_owned(),
-            entry.access_key_id.clone(),
+            key_id,
             format!("{:?} {:?}", entry.maximum_chunk_size_gb, entry.signature_version),
         ]);
     }
-    let secrets = entries.iter().map(|entry| entry.secret_access_key.expose_secret());
-    fingerprint(parts.iter().map(String::as_str).chain(secrets))
+    let secrets = entries.iter().filter_map(|entry| entry.role_key.as_ref());
+    fingerprint(parts.iter().map(String::as_str).chain(secrets.map(|key| key.secret_access_key.expose_secret())))
 }
 
 /// Puts what is proven, ours to write and at its place into `config`; everything else stays.
 pub(super) fn render(
     desired: &Desired,
-    seen: &[ObservedLocation],
+    seen: &Observation,
     secret: &BundleSecret,
     config: &[u8],
 ) -> Result<Rendered, Refusal> {
     let document = ConfigYaml::parse(config)?;
-    let mut standings = Vec::with_capacity(seen.len());
+    let mut standings = Vec::with_capacity(seen.locations.len());
     let mut entries = Vec::new();
-    for (location, seen) in desired.locations.iter().zip(seen) {
-        standings.push(match (&location.wanted, &seen.key) {
-            (Ok(wanted), Ok(key)) => {
-                let entry = entry(wanted, key);
-                let standing = standing((secret, &document), wanted, &entry, seen)?;
+    for (location, seen) in desired.locations.iter().zip(&seen.locations) {
+        standings.push(match (&location.wanted, &seen.principal) {
+            (Ok(wanted), Ok(principal)) => {
+                let entry = entry(wanted, principal);
+                let standing = standing((secret, &document), wanted, &entry, seen, desired.mode)?;
                 // What is current without a proof, or is another's, stays as it is, and in the lists where it is.
-                let may_write = matches!(seen.proof, ProofState::Proven(_) | ProofState::Skipped);
-                if standing == Standing::Current && may_write && seen.claimed_by.is_none() {
+                let may_write = unproven(&seen.proof, desired.mode).is_none() && seen.claimed_by.is_none();
+                if standing == Standing::Current && may_write {
                     entries.push(entry);
                 }
                 standing
@@ -71,7 +74,15 @@ pub(super) fn render(
     let ours: Vec<_> = entries.iter().map(|entry| entry.name.clone()).collect();
     let changed = entries.iter().filter(|entry| !document.is_current(entry)).cloned().collect();
     let entries: Vec<&StorageEntry> = entries.iter().collect();
-    let config = match document.edit(&change(&entries, &ours, desired.replicate))? {
+    let preference = match desired.preference {
+        // Two resources that both want to be first would undo each other for ever.
+        _ if seen.has_elder => Preference::Keep,
+        api::Preference::Keep => Preference::Keep,
+        api::Preference::First => Preference::First,
+        api::Preference::Last => Preference::Last,
+    };
+    let change = Change { entries: &entries, ours: &ours, preference, replicate: desired.replicate };
+    let config = match document.edit(&change)? {
         Edit::Unchanged => None,
         Edit::Changed(text) => Some(text),
     };
@@ -84,11 +95,12 @@ fn standing(
     wanted: &Wanted,
     entry: &StorageEntry,
     seen: &ObservedLocation,
+    mode: Mode,
 ) -> Result<Standing, Refusal> {
     if document.is_current(entry) {
         return Ok(Standing::Current);
     }
-    let kept = match claimed(seen).or_else(|| unproven(&seen.proof)) {
+    let kept = match claimed(seen).or_else(|| unproven(&seen.proof, mode)) {
         Some(failure) => Some(failure),
         None => moved((secret, document), wanted, entry, seen.written_at.as_deref())?,
     };
@@ -101,12 +113,14 @@ fn claimed(seen: &ObservedLocation) -> Option<Failure> {
     Some(Failure::new(Reason::LocationClaimed, message))
 }
 
-fn unproven(proof: &ProofState) -> Option<Failure> {
+fn unproven(proof: &ProofState, mode: Mode) -> Option<Failure> {
     let why = match proof {
         ProofState::Proven(_) | ProofState::Skipped => return None,
+        ProofState::Failed(..) if mode == Mode::Warn => return None,
         ProofState::Pending => "its role is being proven",
-        ProofState::Stale(..) => "its role has to be proven again first",
-        ProofState::Failed(_) => "its role is not proven",
+        ProofState::Earlier(_) | ProofState::Stale(..) => "it has to be proven again first",
+        ProofState::Failed(step, _) if step.is_storage() => "what Quay does on S3 is not proven",
+        ProofState::Failed(..) => "its role is not proven",
     };
     Some(Failure::new(Reason::NotProven, format!("The entry in the bundle is left as it is: {why}.")))
 }
@@ -134,27 +148,30 @@ fn moved(
         Some(place) if found.known_driver => format!("at {place}"),
         _ => {
             // An entry that cannot be read is no place to move from: what is wrong with it comes first.
-            document.edit(&change(&[entry], &[], false))?;
+            let entries = [entry];
+            let only = Change { entries: &entries, ours: &[], preference: Preference::Keep, replicate: false };
+            document.edit(&only)?;
             format!("with driver {}, at a place that cannot be compared", found.driver)
         }
     };
     Ok(Some(would_move(secret, &stands, &intended)))
 }
 
-fn change<'a>(entries: &'a [&'a StorageEntry], ours: &'a [LocationName], replicate: bool) -> Change<'a> {
-    Change { entries, ours, preference: Preference::Keep, replicate }
-}
-
-fn entry(wanted: &Wanted, key: &AccessKey) -> StorageEntry {
+fn entry(wanted: &Wanted, principal: &Principal) -> StorageEntry {
     use crate::api::quay_storage::SignatureVersion as Asked;
     StorageEntry {
         name: wanted.name.clone(),
-        role_arn: wanted.role.clone(),
+        role_key: match (&wanted.auth, principal) {
+            (Auth::AccessKey { role, .. }, Principal::Key(key)) => Some(RoleKey {
+                role_arn: role.clone(),
+                access_key_id: key.id().to_owned(),
+                secret_access_key: key.secret().clone(),
+            }),
+            _ => None,
+        },
         bucket: wanted.bucket.clone(),
         storage_path: wanted.storage_path.clone(),
         endpoint: wanted.endpoint.clone(),
-        access_key_id: key.id().to_owned(),
-        secret_access_key: key.secret().clone(),
         maximum_chunk_size_gb: wanted.maximum_chunk_size_gb,
         signature_version: wanted.signature_version.map(|version| match version {
             Asked::S3v4 => SignatureVersion::S3v4,

@@ -1,25 +1,31 @@
 //! The proof room: it makes proofs, keeps them, makes them again, and tells who waits. Asking never waits for AWS.
 
+mod prove;
 mod record;
+mod session;
+mod storage;
+mod turnstile;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use secrecy::ExposeSecret as _;
 use tokio::sync::{Semaphore, mpsc};
 
-use crate::arn::RoleArn;
-use crate::aws::Aws;
-use crate::fingerprint::fingerprint;
+use crate::place::Endpoint;
 use crate::plan::ProofState;
-use crate::plan::key::AccessKey;
 use crate::resource::ResourceId;
+use crate::target::Target;
+use crate::verdict::Findings;
+pub use prove::{Prover, Terms};
 use record::Record;
+pub use storage::Depth;
 
-/// How many proofs are made at the same time.
-const CONCURRENT_PROOFS: usize = 16;
+/// How many proofs are made at the same time on AWS.
+const CONCURRENT_PROOFS: usize = 32;
+/// How many on each other endpoint: one that hangs stops no other.
+const CONCURRENT_PROOFS_ELSEWHERE: usize = 4;
 
 /// What identifies a proof: everything that its outcome depends on.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -31,16 +37,16 @@ pub struct Question<'a> {
     pub who: &'a ResourceId,
     /// The location that it asks for.
     pub location: &'a str,
-    /// The key that assumes.
-    pub key: &'a AccessKey,
-    /// The role to be assumed.
-    pub role: &'a RoleArn,
+    /// What is to be proven.
+    pub target: &'a Target,
     /// What the proof is said to be of.
     pub of: String,
     /// How old a proof may be.
     pub max_age: Duration,
     /// When an earlier process proved the very same, if status says so.
     pub earlier: Option<Timestamp>,
+    /// An earlier proof is not enough: something is to be written.
+    pub urgent: bool,
 }
 
 /// What is known now.
@@ -61,37 +67,40 @@ struct Rooms {
 /// Makes and keeps proofs.
 #[derive(Clone)]
 pub struct ProofRoom {
-    aws: Aws,
+    prover: Prover,
     rooms: Arc<Mutex<Rooms>>,
-    slots: Arc<Semaphore>,
+    slots: Arc<Mutex<HashMap<String, Arc<Semaphore>>>>,
     finished: mpsc::UnboundedSender<ResourceId>,
 }
 
 impl ProofRoom {
     /// A room without proofs. Who waits for one is sent to `finished`.
-    pub fn new(aws: Aws, finished: mpsc::UnboundedSender<ResourceId>) -> Self {
-        Self { aws, rooms: Arc::default(), slots: Arc::new(Semaphore::new(CONCURRENT_PROOFS)), finished }
+    pub fn new(prover: Prover, finished: mpsc::UnboundedSender<ResourceId>) -> Self {
+        Self { prover, rooms: Arc::default(), slots: Arc::default(), finished }
     }
 
-    /// What is known of the role with this key; starts a proof where one is due.
+    /// What is known of the target; starts a proof where one is due.
     pub fn ask(&self, question: &Question<'_>) -> Answer {
         let now = Instant::now();
-        let key = self.key(question);
+        let key = ProofKey(question.target.proof_key());
         let mut rooms = self.lock();
         let seats = rooms.seats.entry(question.who.clone()).or_default();
         if let Some(old) = seats.insert(question.location.to_owned(), key).filter(|old| *old != key) {
             rooms.vacate(old);
         }
         let record = rooms.records.entry(key).or_default();
+        let earlier = question.earlier.map(age);
+        record.look_later(now, question.max_age, earlier.filter(|_| !question.urgent));
         if record.is_due(now, question.max_age) {
+            let depth = record.depth(now);
             record.start();
-            self.prove(key, question.key.clone(), question.role.clone());
+            self.prove(key, depth, question);
         }
         if record.is_running() {
             record.waiting.insert(question.who.clone());
         }
         Answer {
-            state: record.state(now, question.max_age, &question.of, question.earlier.map(age)),
+            state: record.state(now, question.max_age, &question.of, earlier),
             ask_again: record.next(now, question.max_age),
         }
     }
@@ -110,13 +119,17 @@ impl ProofRoom {
         }
     }
 
-    fn prove(&self, proof: ProofKey, key: AccessKey, role: RoleArn) {
-        let room = self.clone();
+    fn prove(&self, proof: ProofKey, depth: Depth, question: &Question<'_>) {
+        let (room, target) = (self.clone(), question.target.clone());
+        let (namespace, max_age) = (question.who.namespace.clone(), question.max_age);
         tokio::spawn(async move {
+            let slots = room.slots_of(&target.endpoint);
             // The semaphore is never closed; if it were, the proof would be made all the same.
-            let _slot = room.slots.acquire().await;
-            let outcome = room.aws.assume_role(&key, &role).await;
-            let waiting = room.lock().finish(proof, outcome);
+            let _slot = slots.acquire().await;
+            // Credentials may be shared with a proof that was made a little earlier, not with one of an interval ago.
+            let terms = Terms { depth, namespace: &namespace, max_age: max_age / 2, id: proof.0 };
+            let findings = room.prover.prove(&target, terms).await;
+            let waiting = room.lock().finish(proof, depth, &findings);
             for who in waiting {
                 // Without a receiver the process is stopping, and nobody waits any more.
                 let _ = room.finished.send(who);
@@ -124,9 +137,13 @@ impl ProofRoom {
         });
     }
 
-    fn key(&self, question: &Question<'_>) -> ProofKey {
-        let (key, role) = (question.key, question.role);
-        ProofKey(fingerprint([key.id(), key.secret().expose_secret(), role.as_str(), self.aws.sts_endpoint()]))
+    fn slots_of(&self, endpoint: &Endpoint) -> Arc<Semaphore> {
+        let (host, count) = match endpoint {
+            Endpoint::Region(_) => ("", CONCURRENT_PROOFS),
+            Endpoint::Url(url) => (url.origin(), CONCURRENT_PROOFS_ELSEWHERE),
+        };
+        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(slots.entry(host.to_owned()).or_insert_with(|| Arc::new(Semaphore::new(count))))
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Rooms> {
@@ -148,10 +165,10 @@ impl Rooms {
     }
 
     /// Who waited for the outcome. A proof that nobody is interested in any more has no record.
-    fn finish(&mut self, key: ProofKey, outcome: Result<(), crate::reason::Failure>) -> HashSet<ResourceId> {
+    fn finish(&mut self, key: ProofKey, depth: Depth, findings: &Findings) -> HashSet<ResourceId> {
         self.records
             .get_mut(&key)
-            .map(|record| record.finish(Instant::now(), Timestamp::now(), outcome))
+            .map(|record| record.finish(Instant::now(), Timestamp::now(), depth, findings))
             .unwrap_or_default()
     }
 }

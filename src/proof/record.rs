@@ -5,10 +5,12 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
+use super::storage::Depth;
 use crate::plan::ProofState;
 use crate::plan::observation::Proof;
-use crate::reason::{Failure, Reason};
+use crate::reason::Failure;
 use crate::resource::ResourceId;
+use crate::verdict::{Findings, Step, is_silence};
 
 /// The first retry comes after this; each later one after twice the time before.
 const FIRST_RETRY: Duration = Duration::from_secs(2);
@@ -18,20 +20,34 @@ const LAST_RETRY: Duration = Duration::from_mins(15);
 /// a share of it, so that proofs that were made together are not made again together.
 const EARLY: f64 = 0.1;
 
+/// A full proof is made again after this; what is made in between changes nothing.
+const FULL_EVERY: Duration = Duration::from_hours(24);
+
 /// One proof's record.
 #[derive(Default)]
 pub(super) struct Record {
     running: bool,
-    succeeded: Option<(Instant, Timestamp)>,
+    succeeded: Option<Success>,
+    /// When everything was last tried.
+    full: Option<Instant>,
     failure: Option<Failed>,
     /// AWS has refused since it last granted.
     denied: bool,
     early: f64,
+    /// Nothing is known yet, but that an earlier process proved it: until then that will do.
+    later: Option<Instant>,
     /// Who is to be told of the outcome of the proof that is running.
     pub(super) waiting: HashSet<ResourceId>,
 }
 
+struct Success {
+    at: Instant,
+    time: Timestamp,
+    notes: Vec<String>,
+}
+
 struct Failed {
+    step: Step,
     failure: Failure,
     times: u32,
     retry_at: Instant,
@@ -47,16 +63,41 @@ impl Record {
         !self.running && self.due_at(max_age).is_none_or(|due| due <= now)
     }
 
+    /// Puts the first proof off, by a share of the time for which an earlier proof is young enough, so that not all are
+    /// made at once after a restart. Without such a one it is put off no longer.
+    pub(super) fn look_later(&mut self, now: Instant, max_age: Duration, earlier: Option<(Duration, Timestamp)>) {
+        let is_new = self.succeeded.is_none() && self.failure.is_none();
+        let left = earlier.and_then(|(age, _)| max_age.checked_sub(age)).filter(|left| is_new && !left.is_zero());
+        self.later = left.map(|left| self.later.unwrap_or_else(|| now + left.mul_f64(fastrand::f64())));
+    }
+
+    /// How much the next proof tries.
+    pub(super) fn depth(&self, now: Instant) -> Depth {
+        let all_was_tried = self.full.is_some_and(|full| now.saturating_duration_since(full) < FULL_EVERY);
+        match &self.failure {
+            // Silence says nothing against what was found before.
+            None => {
+                if all_was_tried {
+                    Depth::ReadOnly
+                } else {
+                    Depth::Full
+                }
+            }
+            Some(failed) if all_was_tried && !self.denied && is_silence(&failed.failure) => Depth::ReadOnly,
+            Some(_) => Depth::Full,
+        }
+    }
+
     /// How long until a proof is to be started; none while one runs.
     pub(super) fn next(&self, now: Instant, max_age: Duration) -> Option<Duration> {
         if self.running { None } else { self.due_at(max_age).map(|due| due.saturating_duration_since(now)) }
     }
 
     fn due_at(&self, max_age: Duration) -> Option<Instant> {
-        match (&self.failure, self.succeeded) {
+        match (&self.failure, &self.succeeded) {
             (Some(failed), _) => Some(failed.retry_at),
-            (None, Some((at, _))) => Some(at + max_age.mul_f64(1.0 - EARLY * (0.5 + self.early / 2.0))),
-            (None, None) => None,
+            (None, Some(success)) => Some(success.at + max_age.mul_f64(1.0 - EARLY * (0.5 + self.early / 2.0))),
+            (None, None) => self.later,
         }
     }
 
@@ -65,17 +106,31 @@ impl Record {
     }
 
     /// Records the outcome and says who waited for it.
-    pub(super) fn finish(&mut self, now: Instant, at: Timestamp, outcome: Result<(), Failure>) -> HashSet<ResourceId> {
+    pub(super) fn finish(
+        &mut self,
+        now: Instant,
+        time: Timestamp,
+        depth: Depth,
+        findings: &Findings,
+    ) -> HashSet<ResourceId> {
         self.running = false;
-        match outcome {
-            Ok(()) => {
-                self.succeeded = Some((now, at));
+        match findings.failure() {
+            None => {
+                let notes = match (depth, self.succeeded.take()) {
+                    // What only the whole proof sees holds until the next one.
+                    (Depth::ReadOnly, Some(before)) => before.notes,
+                    _ => findings.notes.clone(),
+                };
+                if depth == Depth::Full {
+                    self.full = Some(now);
+                }
+                self.succeeded = Some(Success { at: now, time, notes });
                 self.failure = None;
                 self.denied = false;
                 self.early = fastrand::f64();
             }
-            Err(failure) => {
-                if !is_silence(&failure) {
+            Some((step, failure)) => {
+                if !is_silence(failure) {
                     // A denial undoes what was proven before; no later silence brings that back.
                     self.succeeded = None;
                     self.denied = true;
@@ -83,7 +138,8 @@ impl Record {
                 let times = self.failure.as_ref().map_or(0, |failed| failed.times);
                 let wait = FIRST_RETRY.saturating_mul(1_u32 << times.min(16)).min(LAST_RETRY);
                 let spread = wait.mul_f64(0.8 + 0.4 * fastrand::f64());
-                self.failure = Some(Failed { failure, times: times + 1, retry_at: now + spread });
+                let failure = failure.clone();
+                self.failure = Some(Failed { step, failure, times: times + 1, retry_at: now + spread });
             }
         }
         std::mem::take(&mut self.waiting)
@@ -98,38 +154,43 @@ impl Record {
         of: &str,
         earlier: Option<(Duration, Timestamp)>,
     ) -> ProofState {
-        let proof = |time: Timestamp| Proof { at: time, of: of.to_owned() };
         let younger_than = |limit: Duration| {
-            let (at, time) = self.succeeded?;
-            (now.saturating_duration_since(at) <= limit).then(|| proof(time))
+            let success = self.succeeded.as_ref()?;
+            let young = now.saturating_duration_since(success.at) <= limit;
+            young.then(|| Proof { at: success.time, of: of.to_owned(), notes: success.notes.clone() })
         };
-        match &self.failure {
-            Some(Failed { failure, .. }) => {
-                let earlier =
-                    earlier.filter(|(age, _)| !self.denied && *age <= max_age * 2).map(|(_, time)| proof(time));
-                match younger_than(max_age * 2).or(earlier).filter(|_| is_silence(failure)) {
-                    Some(proof) => ProofState::Stale(proof, failure.clone()),
-                    None => ProofState::Failed(failure.clone()),
-                }
-            }
-            None => younger_than(max_age).map_or(ProofState::Pending, ProofState::Proven),
+        let earlier = earlier.filter(|(age, _)| !self.denied && *age <= max_age * 2);
+        let earlier = earlier.map(|(_, at)| Proof { at, of: of.to_owned(), notes: Vec::new() });
+        let Some(Failed { step, failure, .. }) = &self.failure else {
+            let earlier = earlier.filter(|_| self.later.is_some()).map_or(ProofState::Pending, ProofState::Earlier);
+            return younger_than(max_age).map_or(earlier, ProofState::Proven);
+        };
+        match younger_than(max_age * 2).or(earlier).filter(|_| is_silence(failure)) {
+            Some(proof) => ProofState::Stale(proof, failure.clone()),
+            None => ProofState::Failed(*step, failure.clone()),
         }
     }
-}
-
-/// Whether AWS gave no answer that tells anything of the role.
-fn is_silence(failure: &Failure) -> bool {
-    matches!(failure.reason, Reason::AwsUnreachable | Reason::Throttled)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::reason::Reason;
+    use crate::verdict::Verdict;
 
     const HOUR: Duration = Duration::from_hours(1);
 
-    fn refusal(reason: Reason) -> Result<(), Failure> {
-        Err(Failure::new(reason, "no"))
+    fn works() -> Findings {
+        Findings::default()
+    }
+
+    fn refusal(reason: Reason) -> Findings {
+        Findings::ending_with(Step::AssumeRole, Verdict::Failed(Failure::new(reason, "no")))
+    }
+
+    fn finish(record: &mut Record, now: Instant, findings: &Findings) {
+        let depth = record.depth(now);
+        record.finish(now, Timestamp::UNIX_EPOCH, depth, findings);
     }
 
     #[test]
@@ -145,7 +206,7 @@ mod tests {
     #[test]
     fn a_proof_is_made_again_before_it_is_too_old_and_never_used_when_it_is() {
         let (mut record, now) = (Record::default(), Instant::now());
-        record.finish(now, Timestamp::UNIX_EPOCH, Ok(()));
+        finish(&mut record, now, &works());
         let due = record.next(now, HOUR).unwrap();
         assert!(due >= HOUR.mul_f64(0.9) && due <= HOUR.mul_f64(0.95), "{due:?}");
         assert!(!record.is_due(now + HOUR.mul_f64(0.89), HOUR));
@@ -157,17 +218,17 @@ mod tests {
     #[test]
     fn a_denial_flips_a_proven_record_at_once_and_silence_does_not_for_two_intervals() {
         let (mut record, now) = (Record::default(), Instant::now());
-        record.finish(now, Timestamp::UNIX_EPOCH, Ok(()));
-        record.finish(now, Timestamp::UNIX_EPOCH, refusal(Reason::AwsUnreachable));
+        finish(&mut record, now, &works());
+        finish(&mut record, now, &refusal(Reason::AwsUnreachable));
         assert!(matches!(record.state(now + HOUR, HOUR, "x", None), ProofState::Stale(..)));
         assert!(matches!(
             record.state(now + HOUR * 2 + Duration::from_secs(1), HOUR, "x", None),
-            ProofState::Failed(_)
+            ProofState::Failed(..)
         ));
-        record.finish(now, Timestamp::UNIX_EPOCH, refusal(Reason::RoleNotAssumable));
-        assert!(matches!(record.state(now, HOUR, "x", None), ProofState::Failed(_)));
-        record.finish(now, Timestamp::UNIX_EPOCH, refusal(Reason::Throttled));
-        assert!(matches!(record.state(now, HOUR, "x", None), ProofState::Failed(_)), "silence brings no proof back");
+        finish(&mut record, now, &refusal(Reason::RoleNotAssumable));
+        assert!(matches!(record.state(now, HOUR, "x", None), ProofState::Failed(..)));
+        finish(&mut record, now, &refusal(Reason::Throttled));
+        assert!(matches!(record.state(now, HOUR, "x", None), ProofState::Failed(..)), "silence brings no proof back");
     }
 
     #[test]
@@ -176,26 +237,67 @@ mod tests {
         let earlier = |age| Some((age, Timestamp::UNIX_EPOCH));
         let state = |record: &Record, age| record.state(now, HOUR, "x", earlier(age));
         assert_eq!(state(&record, HOUR / 2), ProofState::Pending);
-        record.finish(now, Timestamp::UNIX_EPOCH, refusal(Reason::AwsUnreachable));
+        finish(&mut record, now, &refusal(Reason::AwsUnreachable));
         assert!(matches!(state(&record, HOUR / 2), ProofState::Stale(..)));
-        assert!(matches!(state(&record, HOUR * 3), ProofState::Failed(_)));
-        record.finish(now, Timestamp::UNIX_EPOCH, refusal(Reason::RoleNotAssumable));
-        record.finish(now, Timestamp::UNIX_EPOCH, refusal(Reason::AwsUnreachable));
-        assert!(matches!(state(&record, HOUR / 2), ProofState::Failed(_)));
+        assert!(matches!(state(&record, HOUR * 3), ProofState::Failed(..)));
+        finish(&mut record, now, &refusal(Reason::RoleNotAssumable));
+        finish(&mut record, now, &refusal(Reason::AwsUnreachable));
+        assert!(matches!(state(&record, HOUR / 2), ProofState::Failed(..)));
     }
 
     #[test]
     fn retries_come_after_two_seconds_then_double_up_to_fifteen_minutes_give_or_take_a_fifth() {
         let (mut record, now) = (Record::default(), Instant::now());
         for times in 0..40_u32 {
-            record.finish(now, Timestamp::UNIX_EPOCH, refusal(Reason::RoleNotAssumable));
+            finish(&mut record, now, &refusal(Reason::RoleNotAssumable));
             let exact = 2.0_f64 * f64::from(1_u32 << times.min(16));
             let exact = exact.min(900.0);
             let wait = record.next(now, HOUR).unwrap().as_secs_f64();
             assert!(wait >= exact * 0.79 && wait <= exact * 1.21, "{times}: {wait}");
         }
-        record.finish(now, Timestamp::UNIX_EPOCH, Ok(()));
-        record.finish(now, Timestamp::UNIX_EPOCH, refusal(Reason::RoleNotAssumable));
+        finish(&mut record, now, &works());
+        finish(&mut record, now, &refusal(Reason::RoleNotAssumable));
         assert!(record.next(now, HOUR).unwrap() <= Duration::from_millis(2400), "a success starts the count anew");
+    }
+
+    #[test]
+    fn everything_is_tried_at_first_after_a_denial_and_once_a_day_and_nothing_is_changed_in_between() {
+        let (mut record, now) = (Record::default(), Instant::now());
+        assert_eq!(record.depth(now), Depth::Full);
+        finish(&mut record, now, &Findings { notes: vec!["versions".into()], ..works() });
+        assert_eq!(record.depth(now + HOUR), Depth::ReadOnly);
+        record.finish(now + HOUR, Timestamp::UNIX_EPOCH, Depth::ReadOnly, &works());
+        let noted =
+            matches!(record.state(now + HOUR, HOUR, "x", None), ProofState::Proven(p) if p.notes == ["versions"]);
+        assert!(noted, "what the whole proof saw still holds");
+        assert_eq!(record.depth(now + HOUR * 23), Depth::ReadOnly);
+        assert_eq!(record.depth(now + HOUR * 24), Depth::Full);
+        finish(&mut record, now, &refusal(Reason::AwsUnreachable));
+        assert_eq!(record.depth(now + HOUR), Depth::ReadOnly, "silence says nothing against it");
+        finish(&mut record, now, &refusal(Reason::RoleNotAssumable));
+        assert_eq!(record.depth(now + HOUR), Depth::Full);
+        finish(&mut record, now, &refusal(Reason::AwsUnreachable));
+        assert_eq!(record.depth(now + HOUR), Depth::Full);
+    }
+
+    #[test]
+    fn after_a_restart_what_was_proven_before_is_proven_again_some_time_within_the_interval_or_at_once_if_urgent() {
+        let (mut record, now) = (Record::default(), Instant::now());
+        let young = Some((HOUR / 4, Timestamp::UNIX_EPOCH));
+        record.look_later(now, HOUR, young);
+        let first = record.next(now, HOUR).unwrap();
+        assert!(first <= HOUR * 3 / 4 && !record.is_due(now, HOUR) || first.is_zero(), "{first:?}");
+        assert!(matches!(record.state(now, HOUR, "x", young), ProofState::Earlier(_)));
+        record.look_later(now, HOUR, young);
+        assert_eq!(record.next(now, HOUR), Some(first), "the time is drawn once");
+        record.look_later(now, HOUR, None);
+        assert!(record.is_due(now, HOUR));
+        assert_eq!(record.state(now, HOUR, "x", young), ProofState::Pending);
+        let old = Some((HOUR * 2, Timestamp::UNIX_EPOCH));
+        record.look_later(now, HOUR, old);
+        assert!(record.is_due(now, HOUR));
+        finish(&mut record, now, &works());
+        record.look_later(now, HOUR, young);
+        assert!(matches!(record.state(now, HOUR, "x", young), ProofState::Proven(_)));
     }
 }

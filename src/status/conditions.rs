@@ -4,7 +4,8 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
 use super::{Row, shortened};
-use crate::plan::ProofState;
+use crate::api::quay_storage::Mode;
+use crate::plan::{Plan, ProofState};
 use crate::reason::{Failure, Reason, Remedy};
 
 /// What a condition says: status, reason, message.
@@ -15,6 +16,9 @@ const OURS: [&str; 6] = ["Ready", "RoleProven", "StorageProven", "BundleCurrent"
 
 /// The API refuses a condition's message over 32 KiB; people read less.
 const MESSAGE_LIMIT: usize = 4096;
+
+/// Of a location without an answer yet.
+const PENDING: &str = "waiting for AWS to answer.";
 
 const TRUE: &str = "True";
 const FALSE: &str = "False";
@@ -46,26 +50,19 @@ pub(super) fn invalid(
 pub(super) fn of(
     rows: &[Row<'_>],
     bundle: &str,
-    unwatched: Option<&str>,
+    plan: &Plan,
     before: &[Condition],
     generation: Option<i64>,
     now: Timestamp,
 ) -> Vec<Condition> {
-    let ready = ready(rows, bundle, unwatched);
+    let ready = ready(rows, bundle, plan);
     let mut conditions = vec![
         ("Ready", ready.clone()),
         ("RoleProven", role_proven(rows)),
-        (
-            "StorageProven",
-            (
-                UNKNOWN,
-                Reason::NotChecked,
-                "S3 itself is not exercised by this version: only the role is proven.".into(),
-            ),
-        ),
+        ("StorageProven", storage_proven(rows)),
         ("BundleCurrent", bundle_current(rows, bundle)),
     ];
-    let waits = failures(rows).any(|(_, failure)| failure.reason.remedy() != Remedy::Edit);
+    let waits = failures(rows, plan.mode).any(|(_, failure)| failure.reason.remedy() != Remedy::Edit);
     match ready.0 {
         TRUE => {}
         UNKNOWN => conditions.push(("Reconciling", (TRUE, Reason::Progressing, ready.2))),
@@ -75,12 +72,18 @@ pub(super) fn of(
     stamp(conditions, before, generation, now)
 }
 
-/// Every failure, by location in spec order, its proof before its entry.
-fn failures<'a>(rows: &'a [Row<'a>]) -> impl Iterator<Item = (&'a str, &'a Failure)> {
-    rows.iter().flat_map(|row| {
+/// Every failure that keeps a resource from being ready, by location in spec order, its proof before its entry.
+fn failures<'a>(rows: &'a [Row<'a>], mode: Mode) -> impl Iterator<Item = (&'a str, &'a Failure)> {
+    rows.iter().flat_map(move |row| {
         let proof = match row.proof {
-            ProofState::Failed(failure) => Some(failure),
-            ProofState::Pending | ProofState::Proven(_) | ProofState::Stale(..) | ProofState::Skipped => None,
+            // It was asked for to be written all the same, and it is.
+            ProofState::Failed(..) if mode == Mode::Warn && row.standing == Ok(Some(())) => None,
+            ProofState::Failed(_, failure) => Some(failure),
+            ProofState::Pending
+            | ProofState::Proven(_)
+            | ProofState::Earlier(_)
+            | ProofState::Stale(..)
+            | ProofState::Skipped => None,
         };
         // That an entry is kept for want of a proof is no failure of its own.
         let standing = row.standing.err().filter(|failure| failure.reason != Reason::NotProven);
@@ -88,15 +91,23 @@ fn failures<'a>(rows: &'a [Row<'a>]) -> impl Iterator<Item = (&'a str, &'a Failu
     })
 }
 
-fn ready(rows: &[Row<'_>], bundle: &str, unwatched: Option<&str>) -> Says {
-    if let Some((location, failure)) = failures(rows).next() {
+fn ready(rows: &[Row<'_>], bundle: &str, plan: &Plan) -> Says {
+    if let Some((location, failure)) = failures(rows, plan.mode).next() {
         return (FALSE, failure.reason, at(location, &failure.message));
     }
     if let Some(row) = rows.iter().find(|row| *row.proof == ProofState::Pending) {
-        return (UNKNOWN, Reason::ProofPending, at(row.name, "waiting for AWS to answer AssumeRole."));
+        return (UNKNOWN, Reason::ProofPending, at(row.name, PENDING));
     }
     if let Some(row) = rows.iter().find(|row| row.standing != Ok(Some(()))) {
-        return (UNKNOWN, Reason::NotProven, at(row.name, "its role has to be proven again before it is written."));
+        return (UNKNOWN, Reason::NotProven, at(row.name, "it has to be proven again before it is written."));
+    }
+    for row in rows {
+        let unproven = match row.proof {
+            ProofState::Failed(_, failure) => format!("written as asked (mode Warn), though: {}", failure.message),
+            ProofState::Skipped => "written as asked (mode Skip), without a proof.".to_owned(),
+            ProofState::Stale(..) | ProofState::Proven(_) | ProofState::Earlier(_) | ProofState::Pending => continue,
+        };
+        return (TRUE, Reason::WrittenUnproven, at(row.name, &unproven));
     }
     if let Some((row, failure)) = rows.iter().find_map(|row| match row.proof {
         ProofState::Stale(_, failure) => Some((row, failure)),
@@ -108,39 +119,64 @@ fn ready(rows: &[Row<'_>], bundle: &str, unwatched: Option<&str>) -> Says {
             at(row.name, &format!("proven before, but not lately: {}", failure.message)),
         );
     }
-    if let Some(row) = rows.iter().find(|row| *row.proof == ProofState::Skipped) {
-        return (TRUE, Reason::WrittenUnproven, at(row.name, "written as asked, without a proof of its role."));
-    }
-    if let Some(grant) = unwatched {
+    if let Some(grant) = &plan.unwatched {
         return (
             TRUE,
             Reason::SecretsUnwatched,
             format!(
-                "Every role is proven and stands in Secret {bundle}, but the operator may not watch the Secrets of this namespace and sees changes late. Grant it: {grant}"
+                "Every location is proven and stands in Secret {bundle}, but the operator may not watch the Secrets of this namespace and sees changes late. Grant it: {grant}"
             ),
         );
     }
-    (TRUE, Reason::ProvenAndWritten, format!("Every role is proven and stands in Secret {bundle}."))
+    (TRUE, Reason::ProvenAndWritten, format!("Every location is proven and stands in Secret {bundle}."))
 }
 
 fn role_proven(rows: &[Row<'_>]) -> Says {
-    let mut says = (TRUE, Reason::RoleAssumed, "Every role was assumed as Quay will assume it.".to_owned());
+    worst(rows, (Reason::RoleAssumed, "Every role was assumed as Quay will assume it."), |row| match row.proof {
+        ProofState::Failed(step, _) if step.is_storage() => None,
+        ProofState::Failed(_, failure) if failure.reason == Reason::StsEndpointUnknown => {
+            Some((UNKNOWN, failure.reason, at(row.name, &failure.message)))
+        }
+        ProofState::Failed(_, failure) => Some((FALSE, failure.reason, at(row.name, &failure.message))),
+        _ => unanswered(row),
+    })
+}
+
+fn storage_proven(rows: &[Row<'_>]) -> Says {
+    let mut says =
+        worst(rows, (Reason::StorageWorks, "Every role did on S3 what Quay will do."), |row| match row.proof {
+            ProofState::Failed(step, failure) if step.is_storage() => {
+                Some((FALSE, failure.reason, at(row.name, &failure.message)))
+            }
+            ProofState::Failed(..) => {
+                Some((UNKNOWN, Reason::NotChecked, at(row.name, "S3 is exercised once the role is assumed.")))
+            }
+            _ => unanswered(row),
+        });
     for row in rows {
-        match row.proof {
-            ProofState::Failed(failure) => return (FALSE, failure.reason, at(row.name, &failure.message)),
-            ProofState::Pending if says.0 == TRUE => {
-                says = (UNKNOWN, Reason::ProofPending, at(row.name, "waiting for AWS to answer AssumeRole."));
+        if let (Reason::StorageWorks, ProofState::Proven(proof)) = (says.1, row.proof) {
+            for note in &proof.notes {
+                says.2 = format!("{} {}", says.2, at(row.name, note));
             }
-            ProofState::Skipped if says.0 == TRUE => {
-                says = (UNKNOWN, Reason::WrittenUnproven, at(row.name, "nobody tried to assume its role."));
-            }
-            ProofState::Stale(_, failure) if says.1 == Reason::RoleAssumed => {
-                says = (TRUE, Reason::ProofStale, at(row.name, &failure.message));
-            }
-            ProofState::Pending | ProofState::Stale(..) | ProofState::Skipped | ProofState::Proven(_) => {}
         }
     }
     says
+}
+
+/// What a row says where there is neither a proof nor a failure.
+fn unanswered(row: &Row<'_>) -> Option<Says> {
+    match row.proof {
+        ProofState::Pending => Some((UNKNOWN, Reason::ProofPending, at(row.name, PENDING))),
+        ProofState::Skipped => Some((UNKNOWN, Reason::WrittenUnproven, at(row.name, "nobody tried (mode Skip)."))),
+        ProofState::Stale(_, failure) => Some((TRUE, Reason::ProofStale, at(row.name, &failure.message))),
+        ProofState::Proven(_) | ProofState::Earlier(_) | ProofState::Failed(..) => None,
+    }
+}
+
+/// The worst that any row says, the first of its kind; what to say where none says anything.
+fn worst(rows: &[Row<'_>], good: (Reason, &str), says: impl Fn(&Row<'_>) -> Option<Says>) -> Says {
+    let rank = |says: &Says| [FALSE, UNKNOWN, TRUE].iter().position(|status| *status == says.0);
+    rows.iter().filter_map(says).min_by_key(rank).unwrap_or_else(|| (TRUE, good.0, good.1.to_owned()))
 }
 
 fn bundle_current(rows: &[Row<'_>], bundle: &str) -> Says {
@@ -153,7 +189,7 @@ fn bundle_current(rows: &[Row<'_>], bundle: &str) -> Says {
         }
     }
     if unknown {
-        (UNKNOWN, Reason::NotProven, format!("Secret {bundle} is looked at once a role has an answer."))
+        (UNKNOWN, Reason::NotProven, format!("Secret {bundle} is looked at once a location has an answer."))
     } else {
         (TRUE, Reason::BundleMatches, format!("Secret {bundle} reads as intended."))
     }

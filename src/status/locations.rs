@@ -15,12 +15,15 @@ pub(super) fn of(row: &Row<'_>, before: &[LocationStatus]) -> LocationStatus {
     let (proven, reason, message, proof) = match row.proof {
         ProofState::Pending => ("Unknown", Reason::ProofPending, String::new(), last_proof()),
         ProofState::Skipped => ("Unknown", Reason::WrittenUnproven, String::new(), last_proof()),
-        ProofState::Failed(failure) => ("False", failure.reason, failure.message.clone(), last_proof()),
+        ProofState::Failed(_, failure) if failure.reason == Reason::StsEndpointUnknown => {
+            ("Unknown", failure.reason, failure.message.clone(), last_proof())
+        }
+        ProofState::Failed(_, failure) => ("False", failure.reason, failure.message.clone(), last_proof()),
         ProofState::Stale(proof, failure) => ("True", Reason::ProofStale, failure.message.clone(), proof_status(proof)),
-        ProofState::Proven(proof) => match row.standing {
+        ProofState::Proven(proof) | ProofState::Earlier(proof) => match row.standing {
             // Proven, yet not in the bundle: say why here, where people look for it.
             Err(failure) => ("True", failure.reason, failure.message.clone(), proof_status(proof)),
-            Ok(_) => ("True", Reason::RoleAssumed, String::new(), proof_status(proof)),
+            Ok(_) => ("True", Reason::StorageWorks, String::new(), proof_status(proof)),
         },
     };
     LocationStatus {
@@ -28,7 +31,7 @@ pub(super) fn of(row: &Row<'_>, before: &[LocationStatus]) -> LocationStatus {
         proven: proven.into(),
         reason: reason.as_str().into(),
         message,
-        principal: row.key_last_four.map(|last_four| format!("access key …{last_four}")),
+        principal: row.principal.map(str::to_owned),
         proof,
     }
 }

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use crate::api::status::{ConfigBundleStatus, QuayStorageStatus, WrittenLocation};
-use crate::plan::{Plan, Standing, Standings};
+use crate::plan::{Plan, ProofState, Standing, Standings};
 use crate::reason::{Failure, Reason};
 
 /// What became of a resource in one pass.
@@ -42,8 +42,8 @@ pub enum Written {
 /// A location's proof and its entry, as one row.
 struct Row<'a> {
     name: &'a str,
-    proof: &'a crate::plan::ProofState,
-    key_last_four: Option<&'a str>,
+    proof: &'a ProofState,
+    principal: Option<&'a str>,
     standing: Result<Option<()>, &'a Failure>,
     place: Option<&'a str>,
     /// Another resource writes it.
@@ -73,12 +73,12 @@ pub fn report(
     };
     let rows = rows(plan, written);
     let proven =
-        |row: &Row<'_>| matches!(row.proof, crate::plan::ProofState::Proven(_) | crate::plan::ProofState::Stale(..));
+        |row: &Row<'_>| matches!(row.proof, ProofState::Proven(_) | ProofState::Earlier(_) | ProofState::Stale(..));
     let right = rows.iter().filter(|row| proven(row) && row.standing == Ok(Some(()))).count();
     QuayStorageStatus {
         observed_generation: generation,
         summary: Some(format!("{right}/{}", rows.len())),
-        conditions: conditions::of(&rows, bundle, plan.unwatched.as_deref(), &before.conditions, generation, now),
+        conditions: conditions::of(&rows, bundle, plan, &before.conditions, generation, now),
         config_bundle: Some(config_bundle(bundle, &rows, written, before.config_bundle, now)),
         locations: rows.iter().map(|row| locations::of(row, &before.locations)).collect(),
     }
@@ -126,7 +126,7 @@ fn rows<'a>(plan: &'a Plan, written: &'a Written) -> Vec<Row<'a>> {
         .map(|(index, location)| Row {
             name: &location.name,
             proof: &location.proof,
-            key_last_four: location.key_last_four.as_deref(),
+            principal: location.principal.as_deref(),
             standing: standing(index, &location.name),
             place: location.place.as_deref(),
             claimed: location.claimed,

@@ -1,6 +1,8 @@
 use super::*;
+use crate::api::quay_storage::Mode;
 use crate::plan::observation::Proof;
 use crate::plan::{PlannedLocation, ProofState};
+use crate::verdict::Step;
 
 const THEN: &str = "2026-01-01T00:00:00Z";
 const NOW: &str = "2026-01-02T00:00:00.5Z";
@@ -10,11 +12,11 @@ fn at(time: &str) -> Timestamp {
 }
 
 fn proven() -> ProofState {
-    ProofState::Proven(Proof { at: at(THEN), of: "key/1/hash".into() })
+    ProofState::Proven(Proof { at: at(THEN), of: "key/1/hash".into(), notes: Vec::new() })
 }
 
 fn failed(reason: Reason) -> ProofState {
-    ProofState::Failed(Failure::new(reason, "(why, and what to do)"))
+    ProofState::Failed(Step::AssumeRole, Failure::new(reason, "(why, and what to do)"))
 }
 
 fn kept(reason: Reason) -> Standing {
@@ -30,13 +32,13 @@ fn status(
     let planned = locations.iter().map(|(name, proof, _)| PlannedLocation {
         name: (*name).into(),
         proof: proof.clone(),
-        key_last_four: Some("MPLE".into()),
+        principal: Some("access key …MPLE".into()),
         place: Some("bucket/datastorage".into()),
         claimed: false,
     });
     let standings = locations.iter().map(|(_, _, standing)| standing.clone()).collect();
-    let plan =
-        Plan { locations: planned.collect(), standings: Standings::Each(standings), write: None, unwatched: None };
+    let standings = Standings::Each(standings);
+    let plan = Plan { locations: planned.collect(), standings, write: None, unwatched: None, mode: Mode::Enforce };
     report(&Outcome::Planned { bundle: "bundle", plan: &plan, written }, before, Some(1), at(NOW))
 }
 
@@ -53,7 +55,7 @@ fn what_is_proven_and_current_is_ready_and_neither_reconciling_nor_stalled() {
         [
             "Ready=True ProvenAndWritten",
             "RoleProven=True RoleAssumed",
-            "StorageProven=Unknown NotChecked",
+            "StorageProven=True StorageWorks",
             "BundleCurrent=True BundleMatches"
         ]
     );
@@ -89,7 +91,7 @@ fn it_is_stalled_only_if_nothing_can_heal_without_an_edit() {
 #[test]
 fn a_stale_proof_leaves_ready_true_and_says_so() {
     let silent = Failure::new(Reason::AwsUnreachable, "(no answer)");
-    let stale = ProofState::Stale(Proof { at: at(THEN), of: "key/1/hash".into() }, silent);
+    let stale = ProofState::Stale(Proof { at: at(THEN), of: "key/1/hash".into(), notes: Vec::new() }, silent);
     let status = status(&[("a", stale, Standing::Current)], &Written::NotNeeded, None);
     assert_eq!(said(&status)[..2], ["Ready=True ProofStale", "RoleProven=True ProofStale"]);
     assert_eq!(status.summary.as_deref(), Some("1/1"));
@@ -104,7 +106,7 @@ fn a_write_that_failed_is_no_current_bundle() {
         [
             "Ready=False WriteRefused",
             "RoleProven=True RoleAssumed",
-            "StorageProven=Unknown NotChecked",
+            "StorageProven=True StorageWorks",
             "BundleCurrent=False WriteRefused",
             "Reconciling=True ProgressingWithRetry"
         ]
@@ -128,7 +130,7 @@ fn the_transition_time_moves_only_when_a_condition_changes_its_status() {
         .filter(|c| c.last_transition_time == Time(at("2026-01-02T00:00:00Z")))
         .map(|c| c.type_.as_str())
         .collect();
-    assert_eq!(moved, ["Ready", "RoleProven", "BundleCurrent"]);
+    assert_eq!(moved, ["Ready", "RoleProven", "StorageProven", "BundleCurrent"]);
 }
 
 #[test]

@@ -4,13 +4,17 @@
 // A test that cannot go on has failed, and says on stderr why.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
 
+mod coalescing;
 mod ending;
 mod grants;
 mod harness;
 mod inputs;
 mod lifecycle;
 mod main_job;
+mod network;
 mod others;
 mod places;
 mod quiet;
+mod radosgw;
 mod roles;
+mod tokens;

@@ -1,7 +1,7 @@
 //! Documents in the shapes in which Quay's config.yaml occurs, and what shall be written into them.
 
 use fastrand::Rng;
-use registry_sts::bundle::{Preference, SignatureVersion, StorageEntry};
+use registry_sts::bundle::{Preference, RoleKey, SignatureVersion, StorageEntry};
 use registry_sts::place::{Endpoint, LocationName};
 use secrecy::{ExposeSecret as _, SecretString};
 
@@ -87,14 +87,16 @@ fn entry(rng: &mut Rng, name: &str) -> StorageEntry {
     let secret = if rng.bool() { "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY".to_owned() } else { secret };
     StorageEntry {
         name: name.parse().unwrap(),
-        role_arn: "arn:aws:iam::123456789012:role/path/quay".parse().unwrap(),
+        role_key: (rng.u8(0..5) > 0).then_some(RoleKey {
+            role_arn: "arn:aws:iam::123456789012:role/path/quay".parse().unwrap(),
+            access_key_id: (*pick(rng, &["AKIAEXAMPLE", "123456789012", "0123", "1e5"])).to_owned(),
+            secret_access_key: SecretString::from(secret),
+        }),
         bucket: pick(rng, &["quay-bucket", "quay-bucket", "123456789012", "2024-01-01", "1.10", "off", "null", "1e5"])
             .parse()
             .unwrap(),
         storage_path: pick(rng, &["/datastorage", "/datastorage", "", "/", "/a: b #c", "~", "!x"]).parse().unwrap(),
         endpoint,
-        access_key_id: (*pick(rng, &["AKIAEXAMPLE", "123456789012", "0123", "1e5"])).to_owned(),
-        secret_access_key: SecretString::from(secret),
         maximum_chunk_size_gb: (rng.u8(0..4) == 0).then_some(7),
         signature_version: (rng.u8(0..4) == 0).then_some(SignatureVersion::S3v4),
     }
@@ -229,16 +231,14 @@ fn arguments(entry: &StorageEntry) -> Vec<(Tree, Tree)> {
         Endpoint::Region(region) => ("s3_region", region.as_str()),
         Endpoint::Url(url) => ("endpoint_url", url.as_str()),
     };
-    let mut all: Vec<(Tree, Tree)> = [
-        ("sts_role_arn", entry.role_arn.as_str()),
-        ("s3_bucket", entry.bucket.as_str()),
-        ("storage_path", entry.storage_path.as_str()),
-        endpoint,
-        ("sts_user_access_key", &entry.access_key_id),
-        ("sts_user_secret_key", entry.secret_access_key.expose_secret()),
-    ]
-    .map(|(key, value)| (text(key), text(value)))
-    .into();
+    let mut all: Vec<(&str, &str)> =
+        vec![("s3_bucket", entry.bucket.as_str()), ("storage_path", entry.storage_path.as_str()), endpoint];
+    if let Some(key) = &entry.role_key {
+        all.insert(0, ("sts_role_arn", key.role_arn.as_str()));
+        all.push(("sts_user_access_key", &key.access_key_id));
+        all.push(("sts_user_secret_key", key.secret_access_key.expose_secret()));
+    }
+    let mut all: Vec<(Tree, Tree)> = all.into_iter().map(|(key, value)| (text(key), text(value))).collect();
     all.extend(entry.maximum_chunk_size_gb.map(|_| (text("maximum_chunk_size_gb"), Spelled("7"))));
     all.extend(entry.signature_version.map(|version| (text("signature_version"), text(version.as_str()))));
     all

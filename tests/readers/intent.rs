@@ -109,15 +109,19 @@ fn text(text: &str) -> Value {
 fn value(entry: &StorageEntry, reader: &str) -> Value {
     let mut arguments = Map::new();
     let mut put = |key: &str, value| arguments.insert(key.to_owned(), value);
-    put("sts_role_arn", text(entry.role_arn.as_str()));
+    if let Some(key) = &entry.role_key {
+        put("sts_role_arn", text(key.role_arn.as_str()));
+    }
     put("s3_bucket", text(entry.bucket.as_str()));
     put("storage_path", text(entry.storage_path.as_str()));
     match &entry.endpoint {
         Endpoint::Region(region) => put("s3_region", text(region.as_str())),
         Endpoint::Url(url) => put("endpoint_url", text(url.as_str())),
     };
-    put("sts_user_access_key", text(&entry.access_key_id));
-    put("sts_user_secret_key", text(entry.secret_access_key.expose_secret()));
+    if let Some(key) = &entry.role_key {
+        put("sts_user_access_key", text(&key.access_key_id));
+        put("sts_user_secret_key", text(key.secret_access_key.expose_secret()));
+    }
     if let Some(size) = entry.maximum_chunk_size_gb {
         // To the operator every number is a float.
         put("maximum_chunk_size_gb", if reader == "operator" { json!(format!("!float {size}")) } else { json!(size) });

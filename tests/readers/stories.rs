@@ -5,8 +5,8 @@ use std::fs;
 use std::path::Path;
 
 use registry_sts::api::QuayStorage;
-use registry_sts::api::quay_storage::SignatureVersion as Asked;
-use registry_sts::bundle::{Preference, SignatureVersion, StorageEntry};
+use registry_sts::api::quay_storage::{Preference as AskedPreference, SignatureVersion as Asked};
+use registry_sts::bundle::{Preference, RoleKey, SignatureVersion, StorageEntry};
 use registry_sts::place::{Endpoint, LocationName};
 use secrecy::SecretString;
 use serde::Deserialize as _;
@@ -53,7 +53,7 @@ fn story(folder: &Path) -> Option<Story> {
     let written = status["configBundle"]["locations"].as_sequence().into_iter().flatten();
     let written: Vec<String> = written.map(|location| string(&location["name"])).collect();
     let entries = spec.locations.iter().filter(|location| written.contains(&location.name)).map(|location| {
-        let key = &secrets[&location.auth.access_key.secret_ref.name];
+        let key = location.auth.access_key.as_ref().map(|key| &secrets[&key.secret_ref.name]);
         let endpoint = match (&location.region, &location.endpoint_url) {
             (Some(region), _) => Endpoint::Region(region.parse().unwrap()),
             (None, url) => Endpoint::Url(url.as_deref().unwrap().parse().unwrap()),
@@ -64,19 +64,26 @@ fn story(folder: &Path) -> Option<Story> {
         });
         StorageEntry {
             name: location.name.parse().unwrap(),
-            role_arn: location.role_arn.parse().unwrap(),
+            role_key: key.map(|key| RoleKey {
+                role_arn: location.role_arn.as_deref().unwrap().parse().unwrap(),
+                access_key_id: string(&key["AWS_ACCESS_KEY_ID"]),
+                secret_access_key: SecretString::from(string(&key["AWS_SECRET_ACCESS_KEY"])),
+            }),
             bucket: location.bucket.parse().unwrap(),
             storage_path: location.storage_path.parse().unwrap(),
             endpoint,
-            access_key_id: string(&key["AWS_ACCESS_KEY_ID"]),
-            secret_access_key: SecretString::from(string(&key["AWS_SECRET_ACCESS_KEY"])),
             maximum_chunk_size_gb: location.maximum_chunk_size_gb,
             signature_version,
         }
     });
     let entries: Vec<StorageEntry> = entries.collect();
     let ours: Vec<LocationName> = entries.iter().map(|entry| entry.name.clone()).collect();
-    let intent = Intent { entries, ours, preference: Preference::Keep, replicate: spec.replicate };
+    let preference = match spec.preference {
+        AskedPreference::Keep => Preference::Keep,
+        AskedPreference::First => Preference::First,
+        AskedPreference::Last => Preference::Last,
+    };
+    let intent = Intent { entries, ours, preference, replicate: spec.replicate };
     let title = folder.file_name().unwrap().to_string_lossy().into_owned();
     let names = Some(names(&text));
     Some(Story { title, case: Case { text, intent, names }, told })

@@ -203,7 +203,8 @@ fn line_ends_a_byte_order_mark_and_a_missing_last_line_break_stay() {
     }
     // The line break belongs to somebody's text.
     let text = filled.replace("\"default\":", "default:").replace("\"s3cr3t/+\"", "|\n        s3cr3t/+");
-    let entry = StorageEntry { secret_access_key: SecretString::from("s3cr3t/+\n"), ..intent("default") };
+    let mut entry = intent("default");
+    entry.role_key.as_mut().unwrap().secret_access_key = SecretString::from("s3cr3t/+\n");
     let after = try_edit(&format!("{text}\n      port: 443"), &[&entry], Preference::Keep, false);
     assert_eq!(after, Ok(Some(format!("{text}\n"))));
 }

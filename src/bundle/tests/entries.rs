@@ -114,7 +114,7 @@ fn a_current_document_is_unchanged() {
 fn every_argument_is_written_as_the_reader_wants_it() {
     let mut intent = intent("default");
     intent.endpoint = Endpoint::Url("https://minio.example.com:9000".parse().unwrap());
-    intent.secret_access_key = SecretString::from("\"\\ :#ü\u{2028}");
+    intent.role_key.as_mut().unwrap().secret_access_key = SecretString::from("\"\\ :#ü\u{2028}");
     intent.storage_path = " a: #b".parse().unwrap();
     intent.maximum_chunk_size_gb = Some(7);
     intent.signature_version = Some(SignatureVersion::V4);

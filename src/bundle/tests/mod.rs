@@ -22,12 +22,14 @@ use crate::place::Endpoint;
 fn intent(name: &str) -> StorageEntry {
     StorageEntry {
         name: name.parse().unwrap(),
-        role_arn: "arn:aws:iam::123456789012:role/quay".parse().unwrap(),
+        role_key: Some(RoleKey {
+            role_arn: "arn:aws:iam::123456789012:role/quay".parse().unwrap(),
+            access_key_id: "AKIAEXAMPLE".to_owned(),
+            secret_access_key: SecretString::from("s3cr3t/+"),
+        }),
         bucket: "quay-bucket".parse().unwrap(),
         storage_path: "/datastorage".parse().unwrap(),
         endpoint: Endpoint::Region("us-east-1".parse().unwrap()),
-        access_key_id: "AKIAEXAMPLE".to_owned(),
-        secret_access_key: SecretString::from("s3cr3t/+"),
         maximum_chunk_size_gb: None,
         signature_version: None,
     }

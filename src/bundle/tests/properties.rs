@@ -187,7 +187,7 @@ proptest! {
             before.insert(0, '\u{feff}');
         }
         let (mut one, other) = (intent("default"), intent("eu"));
-        one.secret_access_key = SecretString::from(secret);
+        one.role_key.as_mut().unwrap().secret_access_key = SecretString::from(secret);
         one.maximum_chunk_size_gb = chunk.then_some(7);
         if url {
             one.endpoint = Endpoint::Url("https://s3.example.com".parse().unwrap());

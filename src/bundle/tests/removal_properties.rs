@@ -39,7 +39,7 @@ impl Write {
     fn entries(&self) -> Vec<StorageEntry> {
         let entry = |name: &&str| {
             let mut entry = intent(name);
-            entry.secret_access_key = SecretString::from(self.secret.clone());
+            entry.role_key.as_mut().unwrap().secret_access_key = SecretString::from(self.secret.clone());
             entry.maximum_chunk_size_gb = self.chunk.then_some(7);
             if self.url {
                 entry.endpoint = Endpoint::Url("https://s3.example.com".parse().unwrap());

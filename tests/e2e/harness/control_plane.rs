@@ -79,6 +79,28 @@ impl ControlPlane {
         reply["ok"].take()
     }
 
+    /// Starts radosgw, if it does not run yet, and says where it and the issuer of service accounts' tokens are.
+    pub(crate) async fn radosgw(&self) -> Value {
+        let mut reply = self.request(json!({"rgw": "start"})).await;
+        assert!(reply.get("error").is_none(), "radosgw: {}", reply["error"]);
+        reply["ok"].take()
+    }
+
+    /// A user of radosgw: `access_key`, `secret_key`, `arn`.
+    pub(crate) async fn radosgw_user(&self, uid: &str) -> Value {
+        let mut reply = self.request(json!({"rgw": "create-user", "args": {"uid": uid}})).await;
+        assert!(reply.get("error").is_none(), "user {uid}: {}", reply["error"]);
+        reply["ok"].take()
+    }
+
+    /// A call to radosgw as its administrator.
+    pub(crate) async fn at_radosgw(&self, service: &str, call: &str, args: Value) -> Value {
+        let request = json!({"service": service, "call": call, "args": args, "at": "rgw"});
+        let mut reply = self.request(request).await;
+        assert!(reply.get("error").is_none(), "{service} {call}: {}", reply["error"]);
+        reply["ok"].take()
+    }
+
     /// How many `AssumeRole` calls the AWS peer has had with an access key.
     pub(crate) async fn assume_role_calls(&self, access_key: &str) -> usize {
         let reply = self.request(json!({"peer": "recording"})).await;

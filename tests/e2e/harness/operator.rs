@@ -22,15 +22,20 @@ impl Operator {
 
     /// Starts the operator with another way to the API server.
     pub(crate) async fn start_through(world: &World, server: &str) -> Self {
-        Self::spawn(world, server, world.plane.info("aws"), &[]).await
+        Self::spawn(world, server, world.plane.info("aws"), &[], &[]).await
+    }
+
+    /// Starts the operator with another AWS, and with variables.
+    pub(crate) async fn start_with_variables(world: &World, aws: &str, variables: &[(&str, &str)]) -> Self {
+        Self::spawn(world, world.plane.info("server"), aws, &[], variables).await
     }
 
     /// Starts the operator with another AWS, and with flags.
     pub(crate) async fn start_with(world: &World, aws: &str, flags: &[&str]) -> Self {
-        Self::spawn(world, world.plane.info("server"), aws, flags).await
+        Self::spawn(world, world.plane.info("server"), aws, flags, &[]).await
     }
 
-    async fn spawn(world: &World, server: &str, aws: &str, flags: &[&str]) -> Self {
+    async fn spawn(world: &World, server: &str, aws: &str, flags: &[&str], variables: &[(&str, &str)]) -> Self {
         let (kubeconfig, credential) = world.operator_kubeconfig(server).await;
         let log = world.dir.path().join(format!("operator-{}.log", credential.replace(['=', '/'], "-")));
         let child = Command::new(env!("CARGO_BIN_EXE_registry-sts"))
@@ -45,6 +50,7 @@ impl Operator {
             .env_clear()
             .env("KUBECONFIG", kubeconfig)
             .env("AWS_ENDPOINT_URL", aws)
+            .envs(variables.iter().copied())
             .stdin(Stdio::null())
             .stdout(File::create(log.with_extension("out")).unwrap())
             .stderr(File::create(&log).unwrap())

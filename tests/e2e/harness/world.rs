@@ -70,10 +70,15 @@ impl World {
     }
 
     pub(crate) async fn grant(&self) {
+        self.bind("registry-sts-bundle").await;
+    }
+
+    /// Binds a ClusterRole of deploy/ to the operator in the namespace.
+    pub(crate) async fn bind(&self, role: &str) {
         let binding = json!({
             "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding",
-            "metadata": {"name": "registry-sts-bundle", "namespace": self.namespace},
-            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "registry-sts-bundle"},
+            "metadata": {"name": role, "namespace": self.namespace},
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role},
             "subjects": [{"kind": "ServiceAccount", "name": "registry-sts", "namespace": "registry-sts"}],
         });
         apply(&self.admin, &binding).await;
@@ -111,7 +116,23 @@ impl World {
         let key = self.new_key(&user).await;
         let iam = Iam { user, role_arn, bucket, key };
         self.allow_assume_role(&iam).await;
+        self.permit(&iam, &["*"]).await;
         iam
+    }
+
+    /// Gives the role these actions on its bucket, and no others.
+    pub(crate) async fn permit(&self, iam: &Iam, actions: &[&str]) {
+        let bucket = format!("arn:aws:s3:::{}", iam.bucket);
+        let policy = json!({"Version": "2012-10-17", "Statement": [{
+            "Effect": "Allow", "Action": actions, "Resource": [bucket, format!("{bucket}/*")]}]});
+        self.permit_document(iam, &policy).await;
+    }
+
+    /// Gives the role this permission policy, and no other.
+    pub(crate) async fn permit_document(&self, iam: &Iam, policy: &Value) {
+        let role = iam.role_arn.rsplit('/').next().unwrap();
+        let args = json!({"RoleName": role, "PolicyName": "storage", "PolicyDocument": policy.to_string()});
+        self.plane.aws("iam", "put_role_policy", args).await;
     }
 
     /// Lets the user assume the role, beside any other that it may assume.
@@ -253,6 +274,11 @@ impl World {
         (path, credential)
     }
 
+    /// A value that nobody may be told.
+    pub(crate) fn is_secret(&self, value: &str) {
+        self.secrets.lock().unwrap().push(value.to_owned());
+    }
+
     /// No secret of this test stands in an operator's log, in an Event or in a resource.
     pub(crate) async fn assert_nothing_secret_was_told(&self, logs: &str) {
         let all = ListParams::default();
@@ -276,6 +302,8 @@ async fn install(admin: &Client) {
         "deploy/rbac/service-account.yaml",
         "deploy/rbac/operator.yaml",
         "deploy/rbac/bundle.yaml",
+        "deploy/rbac/mint.yaml",
+        "deploy/rbac/audiences.yaml",
     ];
     INSTALLED
         .get_or_init(|| async {

@@ -1,0 +1,234 @@
+//! Who assumes the roles: the keys in Secrets and the service accounts, read when they may have changed.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use super::Context;
+use super::memory::{AccountReading, KeyReading, Memory};
+use crate::api::quay_storage::Mode;
+use crate::cluster::version::Version;
+use crate::cluster::{ApiProblem, accounts, secrets};
+use crate::plan::desired::{Auth, Desired, DesiredLocation, Wanted, WebIdentity};
+use crate::plan::key::AccessKey;
+use crate::plan::web_identity::PodIdentity;
+use crate::reason::{Failure, Reason};
+use crate::resource::ResourceId;
+use crate::target::{Principal, Target, same_partition, sts_endpoints};
+use crate::verdict::Step;
+
+/// A service account that is good is looked at again after this share of the interval, shortly before its role is
+/// proven again; no watch tells of it.
+const ACCOUNT_AGE: f64 = 0.85;
+
+/// What is known of who assumes a location's role.
+pub(super) struct Known {
+    /// Who is to assume it.
+    pub(super) principal: Result<Principal, Failure>,
+    /// What is to be proven, or the step at which that ends.
+    pub(super) target: Result<Target, (Step, Failure)>,
+    /// The version of what that was read from, if it is known.
+    pub(super) version: Option<Version>,
+    /// It may change without a watch that tells.
+    pub(super) is_unwatched: bool,
+    /// When it is to be looked at again though nothing told of a change.
+    pub(super) look_again: Option<Duration>,
+}
+
+impl Known {
+    fn nobody(failure: &Failure) -> Self {
+        Self {
+            principal: Err(failure.clone()),
+            target: Err((Step::Principal, failure.clone())),
+            version: None,
+            is_unwatched: false,
+            look_again: None,
+        }
+    }
+}
+
+/// Reads what may have changed; each once, however many locations share it.
+pub(super) async fn read(context: &Context, who: &ResourceId, desired: &Desired, memory: &mut Memory) {
+    read_keys(context, who, desired, memory).await;
+    read_accounts(context, who, desired, memory).await;
+}
+
+/// What is known of who assumes a location's role.
+pub(super) fn of(who: &ResourceId, desired: &Desired, location: &DesiredLocation, memory: &Memory) -> Known {
+    let wanted = match &location.wanted {
+        Ok(wanted) => wanted,
+        Err(failure) => return Known::nobody(failure),
+    };
+    match &wanted.auth {
+        Auth::AccessKey { secret, role, sts } => {
+            let Some(reading) = memory.keys.get(secret) else {
+                return Known::nobody(&Failure::new(
+                    Reason::KeySecretUnreadable,
+                    format!("Secret {secret} was not read."),
+                ));
+            };
+            let target = match (&reading.key, sts) {
+                (Err(failure), _) => Err((Step::Principal, failure.clone())),
+                (Ok(_), Err(failure)) => Err((Step::AssumeRole, failure.clone())),
+                (Ok(key), Ok(sts)) => {
+                    let principal = Principal::Key(key.clone());
+                    Ok(wanted.target(principal, role.clone(), sts.clone(), &desired.environment))
+                }
+            };
+            Known {
+                principal: reading.key.clone().map(Principal::Key),
+                target,
+                version: reading.version.clone(),
+                is_unwatched: reading.version.is_none(),
+                look_again: None,
+            }
+        }
+        Auth::WebIdentity(identity) => of_account(who, desired, wanted, identity, memory),
+    }
+}
+
+fn of_account(who: &ResourceId, desired: &Desired, wanted: &Wanted, identity: &WebIdentity, memory: &Memory) -> Known {
+    if desired.mode == Mode::Skip {
+        // Nobody asks, and nothing of the account stands in the bundle.
+        let principal = Principal::unseen(&who.namespace, identity);
+        let failure = Failure::new(Reason::AccountUnusable, "The service account is not looked at (mode Skip).");
+        let target = Err((Step::Principal, failure));
+        let version = Some(Version::Absent);
+        return Known { principal: Ok(principal), target, version, is_unwatched: false, look_again: None };
+    }
+    let Some(reading) = memory.accounts.get(&identity.account) else {
+        let failure = format!("Service account {} was not read.", identity.account);
+        return Known { is_unwatched: true, ..Known::nobody(&Failure::new(Reason::AccountUnusable, failure)) };
+    };
+    let pod = match reading.seen.as_ref().map_err(Clone::clone) {
+        Ok(seen) => PodIdentity::of(identity, &who.namespace, seen),
+        Err(failure) => Err(failure),
+    };
+    let pod = match pod {
+        Ok(pod) => pod,
+        Err(failure) => return Known { is_unwatched: true, ..Known::nobody(&failure) },
+    };
+    let principal = Principal::Account(pod.account.clone());
+    let environment = pod.environment(&desired.environment);
+    let target = same_partition(&pod.role, &wanted.endpoint)
+        .and_then(|()| sts_endpoints(&environment, &pod.role))
+        .map(|sts| wanted.target(principal.clone(), pod.role.clone(), sts, &environment))
+        .map_err(|failure| (Step::AssumeRole, failure));
+    // What counts of the account is what is proven: another annotation is another version.
+    let version = Version::At { uid: pod.account.uid, resource_version: pod.role.to_string() };
+    let look_again = desired.interval.mul_f64(ACCOUNT_AGE).saturating_sub(reading.at.elapsed());
+    Known {
+        principal: Ok(principal),
+        target,
+        version: Some(version),
+        is_unwatched: false,
+        look_again: Some(look_again),
+    }
+}
+
+async fn read_accounts(context: &Context, who: &ResourceId, desired: &Desired, memory: &mut Memory) {
+    let wanted: Vec<&WebIdentity> = desired
+        .locations
+        .iter()
+        .filter_map(|location| match &location.wanted.as_ref().ok()?.auth {
+            Auth::WebIdentity(identity) if desired.mode != Mode::Skip => Some(identity),
+            Auth::WebIdentity(_) | Auth::AccessKey { .. } => None,
+        })
+        .collect();
+    memory.accounts.retain(|name, _| wanted.iter().any(|identity| identity.account == *name));
+    for identity in wanted {
+        let is_good = memory.accounts.get(&identity.account).is_some_and(|reading| {
+            let seen = reading.seen.as_ref();
+            reading.at.elapsed() < desired.interval.mul_f64(ACCOUNT_AGE)
+                && seen.is_ok_and(|seen| PodIdentity::of(identity, &who.namespace, seen).is_ok())
+        });
+        let just_read = memory.accounts.get(&identity.account).is_some_and(|r| r.at.elapsed() < Duration::from_secs(1));
+        if !is_good && !just_read {
+            let seen = read_account(context, who, &identity.account).await;
+            memory.accounts.insert(identity.account.clone(), AccountReading { at: Instant::now(), seen });
+        }
+    }
+}
+
+async fn read_account(
+    context: &Context,
+    who: &ResourceId,
+    name: &str,
+) -> Result<crate::plan::web_identity::AccountSeen, Failure> {
+    let problem = match accounts::read(&context.client, &who.namespace, name).await {
+        Ok(seen) => return Ok(seen),
+        Err(problem) => problem,
+    };
+    let what = format!("Service account {name} (auth.webIdentity.serviceAccountName)");
+    Err(match problem {
+        ApiProblem::NotFound => Failure::new(
+            Reason::AccountUnusable,
+            format!(
+                "{what} does not exist in this namespace. The Quay operator creates <registry>-quay-app; without it, create the one that Quay's pods run as."
+            ),
+        ),
+        ApiProblem::Forbidden => Failure::new(
+            Reason::TokenForbidden,
+            format!("The operator may not see {what}. Grant it: {}", context.grants.mint(&who.namespace).await),
+        ),
+        problem => Failure::new(Reason::AccountUnusable, format!("{what} could not be read: {problem}.")),
+    })
+}
+
+/// Reads the key Secrets that may have changed; each once, however many locations share it.
+async fn read_keys(context: &Context, who: &ResourceId, desired: &Desired, memory: &mut Memory) {
+    let wanted: BTreeSet<&String> =
+        desired.locations.iter().filter_map(|location| location.wanted.as_ref().ok()?.key_secret()).collect();
+    memory.keys.retain(|name, _| wanted.contains(name));
+    for name in wanted {
+        let known = context.secrets.version(&who.namespace, name);
+        let unchanged = known.is_some() && memory.keys.get(name).is_some_and(|reading| reading.version == known);
+        if !unchanged {
+            let before = context.secrets.before_request(&who.namespace, name);
+            let reading = read_key(context, who, name).await;
+            note(context, who, name, before.as_ref(), reading.version.as_ref());
+            memory.keys.insert(name.clone(), reading);
+        }
+    }
+}
+
+pub(super) fn note(
+    context: &Context,
+    who: &ResourceId,
+    secret: &str,
+    before: Option<&Version>,
+    read: Option<&Version>,
+) {
+    match read {
+        Some(version) => context.secrets.saw(&who.namespace, secret, before, version),
+        None => context.secrets.lost(&who.namespace, secret),
+    }
+}
+
+async fn read_key(context: &Context, who: &ResourceId, name: &str) -> KeyReading {
+    match secrets::read_data(&context.client, &who.namespace, name).await {
+        Ok(read) => KeyReading { version: Some(read.version), key: AccessKey::from_secret(name, &read.content) },
+        Err(ApiProblem::NotFound) => KeyReading {
+            version: Some(Version::Absent),
+            key: Err(Failure::new(
+                Reason::KeySecretMissing,
+                format!(
+                    "Secret {name} (auth.accessKey.secretRef) does not exist in this namespace. Create it with the keys AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."
+                ),
+            )),
+        },
+        Err(ApiProblem::Forbidden) => KeyReading {
+            version: None,
+            key: Err(Failure::new(
+                Reason::KeySecretForbidden,
+                format!(
+                    "The operator may not read Secret {name} (auth.accessKey.secretRef). Grant it: {}",
+                    context.grants.bundle(&who.namespace).await
+                ),
+            )),
+        },
+        Err(problem) => KeyReading {
+            version: None,
+            key: Err(Failure::new(Reason::KeySecretUnreadable, format!("Secret {name} could not be read: {problem}."))),
+        },
+    }
+}

@@ -1,0 +1,179 @@
+//! Whether a service account is one that Quay's pods get a role by: its annotations say so, and a webhook does it.
+
+use std::collections::BTreeMap;
+
+use super::desired::WebIdentity;
+use crate::arn::RoleArn;
+use crate::consumer::Environment;
+use crate::reason::{Failure, Reason};
+use crate::target::Account;
+
+const ROLE_ARN: &str = "eks.amazonaws.com/role-arn";
+const AUDIENCE: &str = "eks.amazonaws.com/audience";
+const REGIONAL: &str = "eks.amazonaws.com/sts-regional-endpoints";
+/// What the webhook asks tokens for where no annotation says.
+const DEFAULT_AUDIENCE: &str = "sts.amazonaws.com";
+
+/// A service account as it was seen, and its cluster.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AccountSeen {
+    /// Its uid.
+    pub uid: String,
+    /// Its annotations.
+    pub annotations: BTreeMap<String, String>,
+    /// Whether the cluster has a pod identity webhook.
+    pub has_webhook: bool,
+}
+
+/// Who Quay's pods are to AWS.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PodIdentity {
+    /// The service account.
+    pub account: Account,
+    /// The role that its pods get.
+    pub role: RoleArn,
+    /// The account asks for the STS host of the region.
+    pub regional: bool,
+}
+
+impl PodIdentity {
+    /// Reads a service account's annotations against what is wanted.
+    ///
+    /// # Errors
+    /// Why Quay's pods would not get that role by it, and what to change.
+    pub fn of(wanted: &WebIdentity, namespace: &str, seen: &AccountSeen) -> Result<Self, Failure> {
+        let account = &wanted.account;
+        let annotation = |key: &str| seen.annotations.get(key).map(|value| value.trim()).filter(|v| !v.is_empty());
+        let annotate =
+            |value: &str| format!("kubectl -n {namespace} annotate serviceaccount {account} {ROLE_ARN}={value}");
+        let Some(annotated) = annotation(ROLE_ARN) else {
+            let role = wanted.role.as_ref().map_or("<role ARN>", RoleArn::as_str);
+            return Err(Failure::new(
+                Reason::AnnotationMismatch,
+                format!(
+                    "Service account {account} has no annotation {ROLE_ARN}: Quay's pods would get no role by it. Its owner adds it: {}; then restart Quay's pods. (EKS Pod Identity, which needs no annotation, does not work for Quay: its config-tool knows nothing of it.)",
+                    annotate(role)
+                ),
+            ));
+        };
+        let role: RoleArn = annotated.parse().map_err(|why| {
+            Failure::new(
+                Reason::AnnotationMismatch,
+                format!(
+                    "Annotation {ROLE_ARN} of service account {account} {why}. Correct it, and restart Quay's pods."
+                ),
+            )
+        })?;
+        if let Some(wanted) = wanted.role.as_ref().filter(|wanted| **wanted != role) {
+            return Err(Failure::new(
+                Reason::AnnotationMismatch,
+                format!(
+                    "Annotation {ROLE_ARN} of service account {account} names {role}, and auth.webIdentity.roleArn {wanted}. Quay's pods get the annotated one: correct one of the two."
+                ),
+            ));
+        }
+        let audience = annotation(AUDIENCE).unwrap_or(DEFAULT_AUDIENCE);
+        if audience != wanted.audience {
+            return Err(Failure::new(
+                Reason::AnnotationMismatch,
+                format!(
+                    "The tokens of Quay's pods are for audience {audience} (annotation {AUDIENCE} of service account {account}, else {DEFAULT_AUDIENCE}), and auth.webIdentity.audience is {}. Correct one of the two.",
+                    wanted.audience
+                ),
+            ));
+        }
+        if !seen.has_webhook {
+            return Err(Failure::new(
+                Reason::WebhookMissing,
+                "The cluster has no pod identity webhook (MutatingWebhookConfiguration pod-identity-webhook): Quay's pods would get neither token nor role. On OpenShift the Cloud Credential Operator installs it; elsewhere install amazon-eks-pod-identity-webhook.",
+            ));
+        }
+        Ok(Self {
+            account: Account {
+                namespace: namespace.to_owned(),
+                name: account.clone(),
+                uid: seen.uid.clone(),
+                audience: wanted.audience.clone(),
+            },
+            role,
+            regional: annotation(REGIONAL).is_some_and(|value| value.eq_ignore_ascii_case("true")),
+        })
+    }
+
+    /// The environment of the pods: what is known of it, and what the webhook adds.
+    pub fn environment(&self, known: &Environment) -> Environment {
+        Environment { regional: known.regional || self.regional, ..known.clone() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ROLE: &str = "arn:aws:iam::123492922789:role/quay";
+
+    fn seen(annotations: &[(&str, &str)]) -> AccountSeen {
+        let annotations = annotations.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        AccountSeen { uid: "u".into(), annotations, has_webhook: true }
+    }
+
+    fn wanted(role: Option<&str>, audience: &str) -> WebIdentity {
+        WebIdentity {
+            account: "example-registry-quay-app".into(),
+            audience: audience.into(),
+            role: role.map(|role| role.parse().unwrap()),
+        }
+    }
+
+    #[test]
+    fn an_annotated_account_is_who_quays_pods_are() {
+        let identity =
+            PodIdentity::of(&wanted(None, "sts.amazonaws.com"), "quay", &seen(&[(ROLE_ARN, ROLE), (REGIONAL, "true")]))
+                .unwrap();
+        assert_eq!(identity.role.as_str(), ROLE);
+        assert_eq!(identity.account.subject(), "system:serviceaccount:quay:example-registry-quay-app");
+        assert!(identity.environment(&Environment::default()).regional);
+    }
+
+    #[test]
+    fn what_would_give_quays_pods_another_role_or_none_is_told_with_what_to_change() {
+        let other = "arn:aws:iam::123492922789:role/other";
+        for (wanted, seen, reason, says) in [
+            (
+                wanted(Some(ROLE), "sts.amazonaws.com"),
+                seen(&[]),
+                Reason::AnnotationMismatch,
+                "annotate serviceaccount example-registry-quay-app eks.amazonaws.com/role-arn=arn:aws:iam::123492922789:role/quay",
+            ),
+            (wanted(None, "sts.amazonaws.com"), seen(&[]), Reason::AnnotationMismatch, "EKS Pod Identity"),
+            (
+                wanted(Some(ROLE), "sts.amazonaws.com"),
+                seen(&[(ROLE_ARN, other)]),
+                Reason::AnnotationMismatch,
+                "role/other",
+            ),
+            (
+                wanted(None, "sts.amazonaws.com"),
+                seen(&[(ROLE_ARN, "quay")]),
+                Reason::AnnotationMismatch,
+                "is not an ARN",
+            ),
+            (
+                wanted(None, "openshift"),
+                seen(&[(ROLE_ARN, ROLE)]),
+                Reason::AnnotationMismatch,
+                "auth.webIdentity.audience is openshift",
+            ),
+            (
+                wanted(None, "sts.amazonaws.com"),
+                AccountSeen { has_webhook: false, ..seen(&[(ROLE_ARN, ROLE)]) },
+                Reason::WebhookMissing,
+                "pod-identity-webhook",
+            ),
+        ] {
+            let failure = PodIdentity::of(&wanted, "quay", &seen).unwrap_err();
+            assert_eq!(failure.reason, reason);
+            assert!(failure.message.contains(says), "{}", failure.message);
+        }
+    }
+}

@@ -1,0 +1,208 @@
+//! One proof: the role assumed as Quay's programs will assume it, and done with it what Quay will do.
+
+use std::time::Duration;
+
+use super::session::{NoSession, Program, Sessions};
+use super::storage::{Attempt, Depth, FOLDER, Trial};
+use super::turnstile::Turnstile;
+use crate::arn::Partition;
+use crate::aws::Aws;
+use crate::aws::sts::Session;
+use crate::cluster::tokens::Tokens;
+use crate::consumer::{StsEndpoint, StsEndpoints, is_opt_in};
+use crate::place::Endpoint;
+use crate::reason::Reason;
+use crate::target::{Principal, Target};
+use crate::verdict::advice::{Circumstances, Subject, judge};
+use crate::verdict::{Answer, Findings, Step, Verdict};
+
+/// Makes proofs.
+#[derive(Clone)]
+pub struct Prover {
+    aws: Aws,
+    sessions: Sessions,
+}
+
+/// How a proof is to be made.
+#[derive(Clone, Copy)]
+pub struct Terms<'a> {
+    /// How much is tried.
+    pub depth: Depth,
+    /// Who pays for the calls to STS.
+    pub namespace: &'a str,
+    /// How old the role's credentials may be.
+    pub max_age: Duration,
+    /// What tells this proof from others at the same place.
+    pub id: [u8; 32],
+}
+
+impl Prover {
+    /// Asks STS at most so many times a second; mints tokens with `tokens`, if there is a cluster.
+    pub fn new(aws: Aws, tokens: Option<Tokens>, sts_calls_per_second: u32) -> Self {
+        let sessions = Sessions::new(aws.clone(), tokens, Turnstile::new(sts_calls_per_second));
+        Self { aws, sessions }
+    }
+
+    /// Makes a proof. Whatever fails is a finding.
+    pub async fn prove(&self, target: &Target, terms: Terms<'_>) -> Findings {
+        let session = self.sessions.get(target, Program::Driver, terms.namespace, terms.max_age).await;
+        let session = match session {
+            Ok(session) => session,
+            Err(none) => return without_session(target, &none),
+        };
+        let circumstances = circumstances(target);
+        let s3 = self.aws.s3(&session, &target.endpoint, &target.signing_region, &target.bucket);
+        let trial = Trial::new(&s3, target, &terms.id, circumstances);
+        let (tried, pod_start) = match terms.depth {
+            Depth::ReadOnly => (trial.look().await, None),
+            Depth::Full => {
+                let (tried, pod_start) = tokio::join!(trial.all(), self.pod_start(target, &session, terms));
+                (tried, Some(pod_start))
+            }
+        };
+        let mut findings = Findings {
+            steps: vec![(Step::Principal, Verdict::Passed), (Step::AssumeRole, Verdict::Passed)],
+            principal: None,
+            notes: self.notes(target, tried.keeps_versions),
+        };
+        findings.steps.extend(pod_start.map(|verdict| (Step::PodStart, verdict)));
+        let subject = Subject { target, caller: None, circumstances };
+        findings
+            .steps
+            .extend(tried.attempts.into_iter().map(|(step, attempt)| (step, verdict(step, attempt, &subject))));
+        // Of a step that was tried twice the failure counts.
+        findings.steps.sort_by_key(|(step, verdict)| (*step, !matches!(verdict, Verdict::Failed(_))));
+        findings.steps.dedup_by_key(|(step, _)| *step);
+        if findings.failure().is_some_and(|(_, failure)| failure.reason == Reason::GlobalTokenRefused) {
+            self.word_by_region(target, terms, &mut findings).await;
+        }
+        findings
+    }
+
+    /// What config-tool asks before it lets a pod start: the role, where the bucket is, and whether it is there.
+    async fn pod_start(&self, target: &Target, session: &Session, terms: Terms<'_>) -> Verdict {
+        let subject = Subject { target, caller: None, circumstances: Circumstances::default() };
+        let failed = |answer: &Answer| Verdict::Failed(judge(Step::PodStart, answer, &subject));
+        let session = match self.session_of_config_tool(target, session, terms).await {
+            Ok(session) => session,
+            Err(verdict) => return verdict,
+        };
+        if matches!(target.endpoint, Endpoint::Region(_)) && target.role.partition() != Partition::Aws {
+            return Verdict::Unknown(format!(
+                "config-tool asks s3.amazonaws.com when a pod starts, which knows nothing of partition {}: whether Quay's pods start there cannot be known here",
+                target.role.partition().as_str()
+            ));
+        }
+        let s3_in = |region: &str| self.aws.s3_of_config_tool(&session, &target.endpoint, region, &target.bucket);
+        let region = match s3_in("us-east-1").bucket_location().await {
+            Ok(region) => region,
+            Err(answer) => return failed(&answer),
+        };
+        match s3_in(&region).head_bucket().await {
+            Ok(()) => Verdict::Passed,
+            Err(answer) => failed(&answer),
+        }
+    }
+
+    async fn session_of_config_tool(
+        &self,
+        target: &Target,
+        session: &Session,
+        terms: Terms<'_>,
+    ) -> Result<Session, Verdict> {
+        let elsewhere = match &target.endpoint {
+            Endpoint::Url(url) => Some(StsEndpoint::Elsewhere(url.clone())),
+            Endpoint::Region(_) => None,
+        };
+        let asked = elsewhere.clone().unwrap_or_else(|| target.sts.config_tool.clone());
+        let same_name = matches!(target.principal, Principal::Key(_));
+        if same_name && asked == target.sts.driver {
+            return Ok(session.clone());
+        }
+        let target = &Target { sts: StsEndpoints { config_tool: asked, ..target.sts.clone() }, ..target.clone() };
+        let none = match self.sessions.get(target, Program::ConfigTool, terms.namespace, terms.max_age).await {
+            Ok(session) => return Ok(session),
+            Err(none) => none,
+        };
+        if elsewhere.is_some() {
+            return Err(Verdict::Unknown(
+                "config-tool of Quay 3.17 and later sends AssumeRole to endpointUrl when a pod starts, and that host does not answer it: such pods would not start. Older ones ask STS".into(),
+            ));
+        }
+        let findings = without_session(target, &none);
+        let failure = findings.failure().map(|(_, failure)| failure.clone());
+        Err(failure.map_or_else(
+            || Verdict::NotTried("there are no credentials"),
+            |mut failure| {
+                failure.message = format!(
+                    "When a pod starts, config-tool asks {}. {}",
+                    target.sts.config_tool.host(),
+                    failure.message
+                );
+                Verdict::Failed(failure)
+            },
+        ))
+    }
+
+    fn notes(&self, target: &Target, keeps_versions: bool) -> Vec<String> {
+        let proxy =
+            self.aws.proxy_to(&target.endpoint).map(|proxy| format!("It was proven through the proxy {proxy}."));
+        let folder = format!("{}{FOLDER}", target.prefix());
+        let rule = keeps_versions.then(|| format!(
+            r#"The bucket keeps versions, also of what a proof removes. A lifecycle rule keeps it clean: {{"Status":"Enabled","Filter":{{"Prefix":"{folder}"}},"NoncurrentVersionExpiration":{{"NoncurrentDays":1}},"Expiration":{{"ExpiredObjectDeleteMarker":true}}}}."#
+        ));
+        proxy.into_iter().chain(rule).collect()
+    }
+
+    /// Tries the STS host of the bucket's region, only to word the advice.
+    async fn word_by_region(&self, target: &Target, terms: Terms<'_>, findings: &mut Findings) {
+        let Endpoint::Region(region) = &target.endpoint else { return };
+        let driver = StsEndpoint::Regional(region.clone());
+        let regional = Target { sts: StsEndpoints { driver, ..target.sts.clone() }, ..target.clone() };
+        let Ok(session) = self.sessions.get(&regional, Program::Driver, terms.namespace, terms.max_age).await else {
+            return;
+        };
+        let s3 = self.aws.s3(&session, &target.endpoint, &target.signing_region, &target.bucket);
+        if s3.head_bucket().await.is_err() {
+            return;
+        }
+        for (_, verdict) in &mut findings.steps {
+            if let Verdict::Failed(failure) = verdict
+                && failure.reason == Reason::GlobalTokenRefused
+            {
+                failure.message.push_str(" With the region's own host it works.");
+            }
+        }
+    }
+}
+
+fn circumstances(target: &Target) -> Circumstances {
+    let global_token = target.sts.driver == StsEndpoint::Global
+        && matches!(&target.endpoint, Endpoint::Region(region) if is_opt_in(region));
+    Circumstances { global_token, encryption: false }
+}
+
+fn verdict(step: Step, attempt: Attempt, subject: &Subject<'_>) -> Verdict {
+    match attempt {
+        Attempt::Answered(Ok(()), _) => Verdict::Passed,
+        Attempt::Answered(Err(answer), circumstances) => {
+            Verdict::Failed(judge(step, &answer, &Subject { circumstances, ..*subject }))
+        }
+        Attempt::NotTried(why) => Verdict::NotTried(why),
+    }
+}
+
+fn without_session(target: &Target, none: &NoSession) -> Findings {
+    let step = none.step();
+    match none {
+        NoSession::NoPrincipal(failure) => Findings::ending_with(step, Verdict::Failed(failure.clone())),
+        NoSession::Answered(answer, caller) => {
+            let subject = Subject { target, caller: caller.as_deref(), circumstances: Circumstances::default() };
+            Findings {
+                steps: vec![(Step::Principal, Verdict::Passed), (step, Verdict::Failed(judge(step, answer, &subject)))],
+                principal: caller.clone(),
+                notes: Vec::new(),
+            }
+        }
+    }
+}
