@@ -5,8 +5,10 @@ use k8s_openapi::api::core::v1::ServiceAccount;
 use kube::Client;
 use kube::api::{Api, PartialObjectMeta};
 
+use super::grants::Grants;
 use super::{ApiProblem, answered};
 use crate::plan::web_identity::AccountSeen;
+use crate::reason::{Failure, Reason};
 
 /// The configuration that puts role and token into pods, as EKS and OpenShift name it.
 const WEBHOOK: &str = "pod-identity-webhook";
@@ -26,5 +28,30 @@ pub async fn read(client: &Client, namespace: &str, name: &str) -> Result<Accoun
         annotations: metadata.annotations.unwrap_or_default(),
         // Where it may not be seen, whether it is there cannot be known, and is not held against the registry.
         has_webhook: !matches!(webhook, Ok(None)),
+    })
+}
+
+/// A service account as it was read, or why it was not and what to change.
+///
+/// # Errors
+/// Why it was not.
+pub async fn seen(client: &Client, grants: &Grants, namespace: &str, name: &str) -> Result<AccountSeen, Failure> {
+    let problem = match read(client, namespace, name).await {
+        Ok(seen) => return Ok(seen),
+        Err(problem) => problem,
+    };
+    let what = format!("Service account {name} (auth.webIdentity.serviceAccountName)");
+    Err(match problem {
+        ApiProblem::NotFound => Failure::new(
+            Reason::AccountUnusable,
+            format!(
+                "{what} does not exist in this namespace. The Quay operator creates <registry>-quay-app; without it, create the one that Quay's pods run as."
+            ),
+        ),
+        ApiProblem::Forbidden => Failure::new(
+            Reason::TokenForbidden,
+            format!("{} may not see {what}. Grant it: {}", grants.who(), grants.mint(namespace).await),
+        ),
+        problem => Failure::new(Reason::AccountUnusable, format!("{what} could not be read: {problem}.")),
     })
 }

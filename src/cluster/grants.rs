@@ -8,24 +8,35 @@ use tokio::sync::OnceCell;
 /// Who the operator is where nobody tells: what deploy/ makes it.
 const UNKNOWN_SUBJECT: &str = "--serviceaccount=registry-sts:registry-sts";
 
-/// Who the operator is to the API server, as `kubectl create rolebinding` wants it. It is asked when it is first needed.
+/// Who asks the API server, as `kubectl create rolebinding` wants it. It is asked when it is first needed.
 pub struct Grants {
+    who: &'static str,
     client: kube::Client,
     subject: OnceCell<String>,
 }
 
 impl Grants {
-    /// Nobody is asked yet.
+    /// The operator asks. The API server is asked nothing yet.
     pub fn new(client: kube::Client) -> Self {
-        Self { client, subject: OnceCell::new() }
+        Self { who: "The operator", client, subject: OnceCell::new() }
     }
 
-    /// The command that lets the operator read and change Secrets of a namespace.
+    /// Somebody with a kubeconfig asks.
+    pub fn of_caller(client: kube::Client) -> Self {
+        Self { who: "Your kubeconfig's user", ..Self::new(client) }
+    }
+
+    /// Who asks, as the beginning of a sentence.
+    pub fn who(&self) -> &'static str {
+        self.who
+    }
+
+    /// The command that lets them read and change Secrets of a namespace.
     pub async fn bundle(&self, namespace: &str) -> String {
         self.bind(namespace, "registry-sts-bundle").await
     }
 
-    /// The command that lets the operator mint tokens for service accounts of a namespace.
+    /// The command that lets them mint tokens for service accounts of a namespace.
     pub async fn mint(&self, namespace: &str) -> String {
         self.bind(namespace, "registry-sts-mint").await
     }

@@ -10,10 +10,13 @@ use kube::api::{Api, Patch, PatchParams};
 use secrecy::{ExposeSecret as _, SecretSlice, SecretString};
 use serde_json::json;
 
+use super::grants::Grants;
 use super::version::Version;
 use super::{ApiProblem, answered};
 use crate::plan::BundleWrite;
+use crate::plan::key::AccessKey;
 use crate::plan::observation::{BundleSecret, CONFIG};
+use crate::reason::{Failure, Reason};
 
 /// Who writes, to the API server and in `managedFields`.
 pub const FIELD_MANAGER: &str = "registry-sts";
@@ -44,6 +47,37 @@ pub async fn read_data(
         .map(|(key, value)| (key, SecretString::from(String::from_utf8_lossy(&value.0).into_owned())))
         .collect();
     Ok(Read { version, content })
+}
+
+/// Reads the access key in a Secret, or says why there is none; and the version of what that was read from, if it is
+/// known.
+pub async fn read_key(
+    client: &Client,
+    grants: &Grants,
+    namespace: &str,
+    name: &str,
+) -> (Option<Version>, Result<AccessKey, Failure>) {
+    match read_data(client, namespace, name).await {
+        Ok(read) => (Some(read.version), AccessKey::from_secret(name, &read.content)),
+        Err(ApiProblem::NotFound) => {
+            let message = format!(
+                "Secret {name} (auth.accessKey.secretRef) does not exist in this namespace. Create it with the keys AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."
+            );
+            (Some(Version::Absent), Err(Failure::new(Reason::KeySecretMissing, message)))
+        }
+        Err(ApiProblem::Forbidden) => {
+            let message = format!(
+                "{} may not read Secret {name} (auth.accessKey.secretRef). Grant it: {}",
+                grants.who(),
+                grants.bundle(namespace).await
+            );
+            (None, Err(Failure::new(Reason::KeySecretForbidden, message)))
+        }
+        Err(problem) => {
+            let message = format!("Secret {name} could not be read: {problem}.");
+            (None, Err(Failure::new(Reason::KeySecretUnreadable, message)))
+        }
+    }
 }
 
 /// Reads a config bundle.

@@ -66,7 +66,8 @@ impl Tokens {
             ApiProblem::Forbidden => Failure::new(
                 Reason::TokenForbidden,
                 format!(
-                    "The operator may not mint a token for service account {name}. Grant it: {}",
+                    "{} may not mint a token for service account {name}. Grant it: {}",
+                    self.grants.who(),
                     self.grants.mint(namespace).await
                 ),
             ),

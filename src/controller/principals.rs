@@ -7,13 +7,12 @@ use super::Context;
 use super::memory::{AccountReading, KeyReading, Memory};
 use crate::api::quay_storage::Mode;
 use crate::cluster::version::Version;
-use crate::cluster::{ApiProblem, accounts, secrets};
+use crate::cluster::{accounts, secrets};
 use crate::plan::desired::{Auth, Desired, DesiredLocation, Wanted, WebIdentity};
-use crate::plan::key::AccessKey;
 use crate::plan::web_identity::PodIdentity;
 use crate::reason::{Failure, Reason};
 use crate::resource::ResourceId;
-use crate::target::{Principal, Target, same_partition, sts_endpoints};
+use crate::target::{Principal, Target};
 use crate::verdict::Step;
 
 /// A service account that is good is looked at again after this share of the interval, shortly before its role is
@@ -66,14 +65,7 @@ pub(super) fn of(who: &ResourceId, desired: &Desired, location: &DesiredLocation
                     format!("Secret {secret} was not read."),
                 ));
             };
-            let target = match (&reading.key, sts) {
-                (Err(failure), _) => Err((Step::Principal, failure.clone())),
-                (Ok(_), Err(failure)) => Err((Step::AssumeRole, failure.clone())),
-                (Ok(key), Ok(sts)) => {
-                    let principal = Principal::Key(key.clone());
-                    Ok(wanted.target(principal, role.clone(), sts.clone(), &desired.environment))
-                }
-            };
+            let target = wanted.assumed_with(&reading.key, role, sts, &desired.environment);
             Known {
                 principal: reading.key.clone().map(Principal::Key),
                 target,
@@ -108,11 +100,7 @@ fn of_account(who: &ResourceId, desired: &Desired, wanted: &Wanted, identity: &W
         Err(failure) => return Known { is_unwatched: true, ..Known::nobody(&failure) },
     };
     let principal = Principal::Account(pod.account.clone());
-    let environment = pod.environment(&desired.environment);
-    let target = same_partition(&pod.role, &wanted.endpoint)
-        .and_then(|()| sts_endpoints(&environment, &pod.role))
-        .map(|sts| wanted.target(principal.clone(), pod.role.clone(), sts, &environment))
-        .map_err(|failure| (Step::AssumeRole, failure));
+    let target = wanted.assumed_by(&pod, &desired.environment);
     // What counts of the account is what is proven: another annotation is another version.
     let version = Version::At { uid: pod.account.uid, resource_version: pod.role.to_string() };
     let look_again = desired.interval.mul_f64(ACCOUNT_AGE).saturating_sub(reading.at.elapsed());
@@ -143,35 +131,11 @@ async fn read_accounts(context: &Context, who: &ResourceId, desired: &Desired, m
         });
         let just_read = memory.accounts.get(&identity.account).is_some_and(|r| r.at.elapsed() < Duration::from_secs(1));
         if !is_good && !just_read {
-            let seen = read_account(context, who, &identity.account).await;
+            let (namespace, name) = (&who.namespace, &identity.account);
+            let seen = accounts::seen(&context.client, &context.grants, namespace, name).await;
             memory.accounts.insert(identity.account.clone(), AccountReading { at: Instant::now(), seen });
         }
     }
-}
-
-async fn read_account(
-    context: &Context,
-    who: &ResourceId,
-    name: &str,
-) -> Result<crate::plan::web_identity::AccountSeen, Failure> {
-    let problem = match accounts::read(&context.client, &who.namespace, name).await {
-        Ok(seen) => return Ok(seen),
-        Err(problem) => problem,
-    };
-    let what = format!("Service account {name} (auth.webIdentity.serviceAccountName)");
-    Err(match problem {
-        ApiProblem::NotFound => Failure::new(
-            Reason::AccountUnusable,
-            format!(
-                "{what} does not exist in this namespace. The Quay operator creates <registry>-quay-app; without it, create the one that Quay's pods run as."
-            ),
-        ),
-        ApiProblem::Forbidden => Failure::new(
-            Reason::TokenForbidden,
-            format!("The operator may not see {what}. Grant it: {}", context.grants.mint(&who.namespace).await),
-        ),
-        problem => Failure::new(Reason::AccountUnusable, format!("{what} could not be read: {problem}.")),
-    })
 }
 
 /// Reads the key Secrets that may have changed; each once, however many locations share it.
@@ -184,7 +148,8 @@ async fn read_keys(context: &Context, who: &ResourceId, desired: &Desired, memor
         let unchanged = known.is_some() && memory.keys.get(name).is_some_and(|reading| reading.version == known);
         if !unchanged {
             let before = context.secrets.before_request(&who.namespace, name);
-            let reading = read_key(context, who, name).await;
+            let (version, key) = secrets::read_key(&context.client, &context.grants, &who.namespace, name).await;
+            let reading = KeyReading { version, key };
             note(context, who, name, before.as_ref(), reading.version.as_ref());
             memory.keys.insert(name.clone(), reading);
         }
@@ -201,34 +166,5 @@ pub(super) fn note(
     match read {
         Some(version) => context.secrets.saw(&who.namespace, secret, before, version),
         None => context.secrets.lost(&who.namespace, secret),
-    }
-}
-
-async fn read_key(context: &Context, who: &ResourceId, name: &str) -> KeyReading {
-    match secrets::read_data(&context.client, &who.namespace, name).await {
-        Ok(read) => KeyReading { version: Some(read.version), key: AccessKey::from_secret(name, &read.content) },
-        Err(ApiProblem::NotFound) => KeyReading {
-            version: Some(Version::Absent),
-            key: Err(Failure::new(
-                Reason::KeySecretMissing,
-                format!(
-                    "Secret {name} (auth.accessKey.secretRef) does not exist in this namespace. Create it with the keys AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."
-                ),
-            )),
-        },
-        Err(ApiProblem::Forbidden) => KeyReading {
-            version: None,
-            key: Err(Failure::new(
-                Reason::KeySecretForbidden,
-                format!(
-                    "The operator may not read Secret {name} (auth.accessKey.secretRef). Grant it: {}",
-                    context.grants.bundle(&who.namespace).await
-                ),
-            )),
-        },
-        Err(problem) => KeyReading {
-            version: None,
-            key: Err(Failure::new(Reason::KeySecretUnreadable, format!("Secret {name} could not be read: {problem}."))),
-        },
     }
 }

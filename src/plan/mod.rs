@@ -1,5 +1,6 @@
 //! PURE: what is desired and what was seen, turned into what is to be done.
 
+mod assuming;
 pub mod claim;
 pub mod contest;
 pub mod desired;
