@@ -15,6 +15,7 @@ pub mod arn;
 pub mod aws;
 /// PURE: Quay's `config.yaml`, text in, text out.
 pub mod bundle;
+pub mod check;
 pub mod cli;
 pub mod cluster;
 /// PURE: which STS host Quay asks.

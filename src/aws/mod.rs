@@ -87,6 +87,16 @@ impl Aws {
         self.network.proxy_to(&self.s3_url(endpoint))
     }
 
+    /// The host of STS that is asked, for people.
+    pub fn sts_host(&self, endpoint: &StsEndpoint) -> String {
+        without_https(&self.sts_url(endpoint))
+    }
+
+    /// The host of S3 that is asked, for people.
+    pub fn s3_host(&self, endpoint: &Endpoint) -> String {
+        without_https(&self.s3_url(endpoint))
+    }
+
     fn sts_url(&self, endpoint: &StsEndpoint) -> String {
         match (endpoint, &self.configured.sts) {
             (StsEndpoint::Elsewhere(url), _) | (_, Some(url)) => url.as_str().to_owned(),
@@ -121,6 +131,10 @@ impl Aws {
         };
         aws_sdk_sts::Client::from_conf(config.build())
     }
+}
+
+fn without_https(url: &str) -> String {
+    url.strip_prefix("https://").unwrap_or(url).to_owned()
 }
 
 fn timeouts() -> TimeoutConfig {

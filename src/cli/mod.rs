@@ -3,8 +3,10 @@
 // What is documented here is read on a terminal, as it stands.
 #![allow(clippy::doc_markdown)]
 
+mod check;
 mod crd;
 mod files;
+mod progress;
 mod render;
 mod run;
 
@@ -28,6 +30,7 @@ enum Verb {
     Run(run::Run),
     Crd(crd::Crd),
     Render(render::Render),
+    Check(check::Check),
 }
 
 /// Parses the arguments and does what they say. Exit codes: 0 done, 1 refused, 2 could not, 64 usage.
@@ -44,6 +47,7 @@ pub async fn main() -> ExitCode {
         Verb::Run(run) => run.run().await,
         Verb::Crd(crd::Crd {}) => crd::run(),
         Verb::Render(render) => render.run(),
+        Verb::Check(check) => check.run().await,
     };
     match done {
         Ok(Outcome::Done) => ExitCode::SUCCESS,

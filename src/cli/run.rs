@@ -68,7 +68,7 @@ impl Run {
         let stop = CancellationToken::new();
         end_on_signal(stop.clone())?;
 
-        let client = kube::Client::try_default().await.map_err(|error| no_cluster(&error))?;
+        let client = client().await?;
         let networks = networks(self.allow_network, self.ca_file.as_deref())?;
         let aws = Aws::from_variables(|name| std::env::var(name).ok(), networks)?;
         tracing::info!(version = env!("CARGO_PKG_VERSION"), endpoints = aws.configured_endpoints(), "started");
@@ -84,6 +84,11 @@ impl Run {
         tracing::info!("stopped");
         Ok(Outcome::Done)
     }
+}
+
+/// The cluster as kubectl finds it.
+pub(super) async fn client() -> Result<kube::Client, Problem> {
+    kube::Client::try_default().await.map_err(|error| no_cluster(&error).into())
 }
 
 /// What the administrator says of the network.

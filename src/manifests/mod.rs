@@ -1,5 +1,6 @@
 //! PURE: manifests as people write them: several documents, lists, `data` or `stringData`.
 
+mod asked;
 mod document;
 pub mod offline;
 mod position;
@@ -13,6 +14,7 @@ mod tests;
 use secrecy::SecretString;
 use serde_yaml::Value;
 
+pub use asked::Parsed;
 pub use document::Origin;
 pub use refused::Refused;
 pub use secret::{SecretManifest, Unwritable};

@@ -5,7 +5,6 @@ use secrecy::{ExposeSecret as _, SecretSlice, SecretString};
 use super::{Manifests, Refused, Resource, SecretManifest, Unwritable};
 use crate::plan::claim::{self, Claimant};
 use crate::plan::desired::{Allowed, Auth, DesiredLocation};
-use crate::plan::key::AccessKey;
 use crate::plan::observation::{BundleSecret, CONFIG, ObservedBundle, ObservedLocation, Reference};
 use crate::plan::{Desired, Observation, Plan, ProofState, Standing, Standings};
 use crate::reason::{Failure, Reason};
@@ -185,14 +184,9 @@ impl Manifests {
     }
 
     fn observe(&self, one: &Asked<'_>, all: &[Asked<'_>], location: &DesiredLocation) -> ObservedLocation {
-        let reasons = (Reason::KeySecretMissing, Reason::KeySecretUnreadable);
         let namespace = one.resource.namespace();
         let principal = location.wanted.clone().and_then(|wanted| match &wanted.auth {
-            Auth::AccessKey { secret, .. } => {
-                let index = self.secret(namespace, secret, "auth.accessKey.secretRef", reasons)?;
-                let secret = &self.secrets[index];
-                AccessKey::from_secret(&secret.called(), &secret.texts()).map(Principal::Key)
-            }
+            Auth::AccessKey { secret, .. } => self.key(namespace, secret).map(Principal::Key),
             Auth::WebIdentity(identity) => Ok(Principal::unseen(namespace.unwrap_or_default(), identity)),
         });
         let proof = match &principal {

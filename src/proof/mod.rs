@@ -4,6 +4,7 @@ mod prove;
 mod record;
 mod session;
 mod storage;
+mod stored;
 mod turnstile;
 
 use std::collections::{HashMap, HashSet};
@@ -21,6 +22,7 @@ use crate::verdict::Findings;
 pub use prove::{Prover, Terms};
 use record::Record;
 pub use storage::Depth;
+pub use stored::Stored;
 
 /// How many proofs are made at the same time on AWS.
 const CONCURRENT_PROOFS: usize = 32;

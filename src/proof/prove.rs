@@ -19,8 +19,8 @@ use crate::verdict::{Answer, Findings, Step, Verdict};
 /// Makes proofs.
 #[derive(Clone)]
 pub struct Prover {
-    aws: Aws,
-    sessions: Sessions,
+    pub(super) aws: Aws,
+    pub(super) sessions: Sessions,
 }
 
 /// How a proof is to be made.

@@ -4,4 +4,5 @@ pub(crate) mod audit;
 pub(crate) mod control_plane;
 pub(crate) mod operator;
 pub(crate) mod slow_network;
+pub(crate) mod verb;
 pub(crate) mod world;

@@ -1,0 +1,67 @@
+//! The locations of a resource in a cluster, and who assumes their roles, read with the rights of whoever asks.
+
+use std::sync::Arc;
+
+use kube::Client;
+use kube::api::Api;
+use kube::core::DeserializeGuard;
+
+use super::case::{Case, Seen};
+use crate::api::{QuayStorage, without_values};
+use crate::cluster::grants::Grants;
+use crate::cluster::{ApiProblem, accounts, answered, secrets};
+use crate::plan::Desired;
+use crate::plan::desired::{Allowed, Auth};
+use crate::resource::ResourceId;
+
+/// Why there is nothing to look at.
+#[derive(Debug, thiserror::Error)]
+pub enum NoCases {
+    /// The resource was not read.
+    #[error("QuayStorage {0}: {1}")]
+    Unread(ResourceId, &'static str),
+    /// The API server gave another answer.
+    #[error("QuayStorage {0} could not be read: {1}")]
+    Problem(ResourceId, ApiProblem),
+    /// The resource cannot be understood.
+    #[error("QuayStorage {0}: InvalidSpec: {1}")]
+    Invalid(ResourceId, String),
+}
+
+/// The locations of a resource.
+///
+/// # Errors
+/// Why there are none.
+pub async fn cases(
+    client: &Client,
+    grants: &Arc<Grants>,
+    who: &ResourceId,
+    allowed: &Allowed,
+) -> Result<Vec<Case>, NoCases> {
+    let resources: Api<DeserializeGuard<QuayStorage>> = Api::namespaced(client.clone(), &who.namespace);
+    let unread = |why| NoCases::Unread(who.clone(), why);
+    let read = answered(resources.get(&who.name)).await.map_err(|problem| match problem {
+        ApiProblem::NotFound => {
+            unread("there is none. See `kubectl get quaystorages -A`; or give its manifest with -f")
+        }
+        ApiProblem::Forbidden => unread("your kubeconfig's user may not get quaystorages.registry-sts.dev there"),
+        problem => NoCases::Problem(who.clone(), problem),
+    })?;
+    let invalid = |why: String| NoCases::Invalid(who.clone(), why);
+    let resource = read.0.map_err(|error| invalid(without_values(&error.error)))?;
+    let desired = Desired::parse(&resource.spec, allowed).map_err(|failure| invalid(failure.message))?;
+    let mut cases = Vec::new();
+    for location in &desired.locations {
+        let seen = match location.wanted.as_ref().ok().map(|wanted| &wanted.auth) {
+            Some(Auth::AccessKey { secret, .. }) => {
+                Some(Seen::Key(secrets::read_key(client, grants, &who.namespace, secret).await.1))
+            }
+            Some(Auth::WebIdentity(identity)) => {
+                Some(Seen::Account(accounts::seen(client, grants, &who.namespace, &identity.account).await))
+            }
+            None => None,
+        };
+        cases.push(Case::new(&who.to_string(), Some(&who.namespace), &desired, location, seen));
+    }
+    Ok(cases)
+}
