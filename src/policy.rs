@@ -1,5 +1,8 @@
 //! IAM policy documents with the least privilege that Quay gets by with: what a role may do, and who may assume it.
 
+pub mod location;
+pub mod principal;
+
 use serde_json::{Value, json};
 
 use crate::arn::Partition;

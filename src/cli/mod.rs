@@ -6,6 +6,7 @@
 mod check;
 mod crd;
 mod files;
+mod policy;
 mod progress;
 mod render;
 mod run;
@@ -31,6 +32,7 @@ enum Verb {
     Crd(crd::Crd),
     Render(render::Render),
     Check(check::Check),
+    Policy(policy::Policy),
 }
 
 /// Parses the arguments and does what they say. Exit codes: 0 done, 1 refused, 2 could not, 64 usage.
@@ -48,6 +50,7 @@ pub async fn main() -> ExitCode {
         Verb::Crd(crd::Crd {}) => crd::run(),
         Verb::Render(render) => render.run(),
         Verb::Check(check) => check.run().await,
+        Verb::Policy(policy) => policy.run(),
     };
     match done {
         Ok(Outcome::Done) => ExitCode::SUCCESS,

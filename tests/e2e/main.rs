@@ -15,6 +15,7 @@ mod main_job;
 mod network;
 mod others;
 mod places;
+mod policy;
 mod quiet;
 mod radosgw;
 mod roles;

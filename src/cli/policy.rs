@@ -1,0 +1,132 @@
+//! `registry-sts policy`
+
+use std::collections::BTreeSet;
+use std::io::Write as _;
+
+use serde_json::Value;
+
+use super::files::Files;
+use super::{Outcome, Problem, tell};
+use crate::plan::desired::Allowed;
+use crate::policy::location::{Documents, Of, Told};
+use crate::policy::principal::{AccountId, Issuer, PrincipalArn};
+
+/// Print the IAM policy documents with the least privilege: who may assume each role, and what it may do.
+///
+/// Reads QuayStorages; of other kinds and of Secrets nothing is needed. What no manifest says stands there as a marked
+/// placeholder, such as <ARN of the IAM user>, and stderr says which flag fills it. No network.
+#[derive(clap::Args)]
+#[command(after_help = "Examples:
+  registry-sts policy -f storage.yaml --principal arn:aws:iam::123492922789:user/quay-user
+  registry-sts policy -f storage.yaml --document trust --oidc-issuer https://oidc.example.com/id > trust.json
+  registry-sts policy -f storage.yaml --document permissions > permissions.json
+  aws iam put-role-policy --role-name example-role --policy-name quay --policy-document file://permissions.json")]
+pub(super) struct Policy {
+    #[command(flatten)]
+    files: Files,
+
+    /// The IAM user (or role) that assumes the role, for auth.accessKey.
+    #[arg(long, value_name = "ARN")]
+    principal: Option<PrincipalArn>,
+
+    /// The issuer of the cluster's service account tokens, for auth.webIdentity.
+    #[arg(long, value_name = "URL")]
+    oidc_issuer: Option<Issuer>,
+
+    /// The account that owns the bucket. [default: the role's]
+    #[arg(long, value_name = "ID")]
+    account: Option<AccountId>,
+
+    /// Print only this document, of the only location.
+    #[arg(long, value_name = "DOCUMENT")]
+    document: Option<Document>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Document {
+    /// The role's trust policy
+    Trust,
+    /// The role's permissions
+    Permissions,
+    /// What the user needs itself, where it is of another account than the role
+    Principal,
+    /// What the bucket's policy has to add, where the bucket is of another account than the role
+    Bucket,
+    /// What the key's policy has to add, where the bucket or its key is of another account than the role
+    Key,
+}
+
+impl Policy {
+    pub(super) fn run(self) -> Result<Outcome, Problem> {
+        let manifests = self.files.manifests()?;
+        let told = Told { principal: self.principal, issuer: self.oidc_issuer, account: self.account };
+        let (mut notes, mut all, mut refused) = (BTreeSet::new(), Vec::new(), Vec::new());
+        match manifests.parsed(&Allowed::any()) {
+            Err(faults) => refused.extend(faults.iter().map(ToString::to_string)),
+            Ok(parsed) => {
+                for (one, location) in parsed.iter().flat_map(|one| one.desired.locations.iter().map(move |l| (one, l)))
+                {
+                    let of = Of { resource: &one.name(), namespace: one.namespace(), location: &location.name };
+                    match &location.wanted {
+                        Ok(wanted) => match Documents::new(of, wanted, &told, &mut notes) {
+                            Ok(documents) => all.push(documents),
+                            Err(why) => refused.push(why),
+                        },
+                        Err(failure) => refused.push(one.refused(&location.name, failure).to_string()),
+                    }
+                }
+            }
+        }
+        if !refused.is_empty() {
+            for line in refused {
+                tell(&line);
+            }
+            return Ok(Outcome::Refused);
+        }
+        let printed = match (self.document, all.as_slice()) {
+            (Some(document), [one]) => match document.of(one) {
+                Some(value) => serde_json::to_string_pretty(value)?,
+                None => return Ok(Outcome::Usage(document.not_needed())),
+            },
+            (Some(_), _) => {
+                return Ok(Outcome::Usage(
+                    "the manifests have several locations: --document prints one. Leave it out, or give a QuayStorage with one location",
+                ));
+            }
+            (None, [one]) => serde_json::to_string_pretty(one)?,
+            (None, _) => serde_json::to_string_pretty(&all)?,
+        };
+        writeln!(std::io::stdout(), "{printed}")?;
+        for note in notes {
+            tell(note);
+        }
+        Ok(Outcome::Done)
+    }
+}
+
+impl Document {
+    fn of(self, all: &Documents) -> Option<&Value> {
+        match self {
+            Self::Trust => Some(&all.trust_policy),
+            Self::Permissions => Some(&all.permission_policy),
+            Self::Principal => all.principal_policy.as_ref(),
+            Self::Bucket => all.bucket_policy.as_ref(),
+            Self::Key => all.key_policy.as_ref(),
+        }
+    }
+
+    fn not_needed(self) -> &'static str {
+        match self {
+            Self::Trust | Self::Permissions => "there is no such document",
+            Self::Principal => {
+                "the user needs no policy of its own in the role's account, and a service account none at all; where the user is of another account, name it with --principal"
+            }
+            Self::Bucket => {
+                "the bucket needs no policy in the role's account; where it is of another, name that with --account"
+            }
+            Self::Key => {
+                "there is no customer managed key of another account: give kmsKeyArn in the QuayStorage, and --account where the bucket is of another account"
+            }
+        }
+    }
+}
