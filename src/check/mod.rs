@@ -14,7 +14,7 @@ use crate::aws::Aws;
 use crate::cluster::tokens::Tokens;
 use crate::proof::{Depth, Prover, Terms};
 use crate::target::{Principal, Target};
-use crate::verdict::Findings;
+use crate::verdict::{Findings, Step, Verdict};
 use case::Case;
 use report::{Circumstances, Report};
 
@@ -57,13 +57,16 @@ impl Looker {
         fastrand::Rng::new().fill(&mut id);
         let terms = Terms { depth: self.depth, namespace: &case.namespace, max_age: SESSION_AGE, id };
         let (findings, caller) = tokio::join!(self.prover.prove(target, terms), self.caller(target));
+        // Where the role was not assumed it is not tried once more.
+        let assumed = findings.steps.contains(&(Step::AssumeRole, Verdict::Passed));
+        let stored = if assumed { self.prover.stored(target, terms).await } else { None };
         let circumstances = Circumstances {
             principal: Some(match findings.principal.clone().or(caller) {
                 Some(arn) => format!("{arn} ({})", target.principal.told()),
                 None => target.principal.told(),
             }),
             network: Some(self.network(target)),
-            stored: self.prover.stored(target, terms).await,
+            stored,
         };
         Report::new(case, findings, self.depth, circumstances)
     }

@@ -14,7 +14,7 @@ use crate::policy::principal::{AccountId, Issuer, PrincipalArn};
 /// Print the IAM policy documents with the least privilege: who may assume each role, and what it may do.
 ///
 /// Reads QuayStorages; of other kinds and of Secrets nothing is needed. What no manifest says stands there as a marked
-/// placeholder, such as <ARN of the IAM user>, and stderr says which flag fills it. No network.
+/// placeholder, such as `<ARN of the IAM user>`, and stderr says which flag fills it. No network.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   registry-sts policy -f storage.yaml --principal arn:aws:iam::123492922789:user/quay-user
