@@ -46,7 +46,7 @@ pub enum StsEndpoint {
 }
 
 impl StsEndpoint {
-    /// The host's name.
+    /// The host's name; of something else its origin.
     pub fn host(&self) -> String {
         match self {
             Self::Global => "sts.amazonaws.com".into(),
@@ -54,7 +54,7 @@ impl StsEndpoint {
                 format!("sts.{region}.amazonaws.com.cn")
             }
             Self::Regional(region) => format!("sts.{region}.amazonaws.com"),
-            Self::Elsewhere(url) => url.host().to_owned(),
+            Self::Elsewhere(url) => url.origin().to_owned(),
         }
     }
 

@@ -89,7 +89,7 @@ pub struct ConsumerEnv {
     #[x_kube(
         validation = Rule::new("self.matches('^[a-z]+(-[a-z]+)+-[0-9]+$')").message("AWS_DEFAULT_REGION must be an AWS region, for example us-east-1"),
     )]
-    pub aws_default_region: Option<String>,
+    pub default_region: Option<String>,
 
     /// The same for Quay's config-tool, which checks the configuration when a pod starts.
     #[serde(rename = "AWS_REGION", default, skip_serializing_if = "Option::is_none")]
@@ -97,11 +97,11 @@ pub struct ConsumerEnv {
     #[x_kube(
         validation = Rule::new("self.matches('^[a-z]+(-[a-z]+)+-[0-9]+$')").message("AWS_REGION must be an AWS region, for example us-east-1"),
     )]
-    pub aws_region: Option<String>,
+    pub region: Option<String>,
 
     /// `regional` or `legacy`.
     #[serde(rename = "AWS_STS_REGIONAL_ENDPOINTS", default, skip_serializing_if = "Option::is_none")]
-    pub aws_sts_regional_endpoints: Option<StsRegionalEndpoints>,
+    pub sts_regional_endpoints: Option<StsRegionalEndpoints>,
 }
 
 impl ConsumerEnv {

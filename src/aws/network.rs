@@ -259,7 +259,10 @@ mod tests {
     async fn a_name_that_resolves_to_this_very_machine_is_refused() {
         let network = Network::new(Networks::default(), BTreeSet::new());
         let refused = network.guard.resolve_dns("localhost").await.unwrap_err();
-        assert!(std::error::Error::source(&refused).is_some_and(|cause| cause.is::<AddressRefused>()), "{refused:?}");
+        assert!(
+            std::error::Error::source(&refused).is_some_and(<dyn std::error::Error>::is::<AddressRefused>),
+            "{refused:?}"
+        );
     }
 
     #[test]

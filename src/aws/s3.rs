@@ -1,7 +1,7 @@
 //! S3 as Quay calls it, one method an operation.
 
 use aws_sdk_s3::config::{RequestChecksumCalculation, ResponseChecksumValidation};
-use aws_sdk_s3::primitives::ByteStream;
+use aws_sdk_s3::primitives::{AggregatedBytes, ByteStream};
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart, ServerSideEncryption};
 use aws_sdk_sts::config::retry::RetryConfig;
 use aws_sdk_sts::config::{BehaviorVersion, Region};
@@ -58,8 +58,9 @@ impl Aws {
     pub fn s3_of_config_tool(&self, session: &Session, endpoint: &Endpoint, region: &str, bucket: &Bucket) -> S3 {
         match (endpoint, &self.configured.s3) {
             (Endpoint::Region(_), None) => self.s3_at(session, "https://s3.amazonaws.com", region, false, bucket),
-            (Endpoint::Region(_), Some(url)) => self.s3_at(session, url.as_str(), region, true, bucket),
-            (Endpoint::Url(url), _) => self.s3_at(session, url.as_str(), region, true, bucket),
+            (Endpoint::Region(_), Some(url)) | (Endpoint::Url(url), _) => {
+                self.s3_at(session, url.as_str(), region, true, bucket)
+            }
         }
     }
 
@@ -154,7 +155,7 @@ impl S3 {
     pub async fn get(&self, key: &str) -> Result<Vec<u8>, Answer> {
         let got = answered!(self.client.get_object().bucket(&self.bucket).key(key))?;
         // A body that breaks off is a connection that broke.
-        got.body.collect().await.map(|body| body.to_vec()).map_err(|_| Answer::NoConnection)
+        got.body.collect().await.map(AggregatedBytes::to_vec).map_err(|_| Answer::NoConnection)
     }
 
     /// Begins an upload and says its id.

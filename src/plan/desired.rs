@@ -201,9 +201,9 @@ fn environment(spec: &api::ConsumerEnv) -> Result<Environment, Failure> {
         value.as_deref().map(|value| parsed(&format!("consumerEnv.{name}"), value)).transpose()
     };
     Ok(Environment {
-        default_region: region("AWS_DEFAULT_REGION", &spec.aws_default_region)?,
-        region: region("AWS_REGION", &spec.aws_region)?,
-        regional: spec.aws_sts_regional_endpoints == Some(StsRegionalEndpoints::Regional),
+        default_region: region("AWS_DEFAULT_REGION", &spec.default_region)?,
+        region: region("AWS_REGION", &spec.region)?,
+        regional: spec.sts_regional_endpoints == Some(StsRegionalEndpoints::Regional),
     })
 }
 

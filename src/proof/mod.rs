@@ -130,7 +130,7 @@ impl ProofRoom {
             let _slot = slots.acquire().await;
             // Credentials may be shared with a proof that was made a little earlier, not with one of an interval ago.
             let terms = Terms { depth, namespace: &namespace, max_age: max_age / 2, id: proof.0 };
-            let findings = room.prover.prove(&target, terms).await;
+            let findings = Box::pin(room.prover.prove(&target, terms)).await;
             let waiting = room.lock().finish(proof, depth, &findings);
             for who in waiting {
                 // Without a receiver the process is stopping, and nobody waits any more.

@@ -41,13 +41,16 @@ pub(super) enum Program {
 
 type Slot = Arc<tokio::sync::Mutex<Option<(Instant, Result<Session, NoSession>)>>>;
 
+/// By what the credentials depend on, with the time of the last use.
+type Slots = HashMap<[u8; 32], (Instant, Slot)>;
+
 /// Gets and keeps credentials.
 #[derive(Clone)]
 pub(super) struct Sessions {
     aws: Aws,
     tokens: Option<Tokens>,
     turnstile: Turnstile,
-    slots: Arc<Mutex<HashMap<[u8; 32], (Instant, Slot)>>>,
+    slots: Arc<Mutex<Slots>>,
 }
 
 impl Sessions {

@@ -3,6 +3,7 @@
 
 use std::sync::Mutex;
 use std::sync::PoisonError;
+use std::time::Duration;
 
 use crate::aws::s3::{Encryption, Found, S3};
 use crate::fingerprint::hex;
@@ -16,6 +17,12 @@ const BODY: &[u8] = b"registry-sts tries here what Quay will do. It removes this
 pub(super) const FOLDER: &str = ".registry-sts/";
 /// What another proof has left is removed once it is this old, in seconds: no proof takes that long.
 const LEFTOVER_AGE: i64 = 60 * 60;
+
+/// What changes something has this long together, so that a proof takes no more than a minute: the role, what is
+/// looked at, and what is removed have ten seconds each.
+const CHANGES_LIMIT: Duration = Duration::from_secs(20);
+/// The steps that change something.
+const CHANGES: [Step; 5] = [Step::PutObject, Step::HeadPresent, Step::GetObject, Step::CopyObject, Step::Multipart];
 
 /// How much is tried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,13 +69,13 @@ impl<'a> Trial<'a> {
     fn note_with(&self, step: Step, answer: Result<(), Answer>, circumstances: Circumstances) -> bool {
         let passed = answer.is_ok();
         let attempt = Attempt::Answered(answer, circumstances);
-        self.attempts.lock().unwrap_or_else(PoisonError::into_inner).push((step, attempt));
+        self.lock().push((step, attempt));
         passed
     }
 
     fn skip(&self, steps: &[Step], why: &'static str) {
         let skipped = steps.iter().map(|step| (*step, Attempt::NotTried(why)));
-        self.attempts.lock().unwrap_or_else(PoisonError::into_inner).extend(skipped);
+        self.lock().extend(skipped);
     }
 
     fn tried(self, keeps_versions: bool) -> Tried {
@@ -99,19 +106,46 @@ impl<'a> Trial<'a> {
         let mut keeps_versions = false;
         let deletable = may_delete.is_ok();
         if found && deletable {
-            (keeps_versions, _) = tokio::join!(self.objects(), self.uploads(may_abort));
+            let changes = async { tokio::join!(self.objects(), self.uploads(may_abort)) };
+            match tokio::time::timeout(CHANGES_LIMIT, Box::pin(changes)).await {
+                Ok((versions, ())) => keeps_versions = versions,
+                Err(_) => self.note_unanswered(&CHANGES),
+            }
         } else {
             let why = if found { "nothing is put that could not be removed" } else { "the bucket was not found" };
-            self.skip(&[Step::PutObject, Step::HeadPresent, Step::GetObject, Step::CopyObject, Step::Multipart], why);
+            self.skip(&CHANGES, why);
         }
-        let left = self.leftovers(&objects, &uploads);
-        let removed = if deletable { self.remove(&left.0).await } else { Ok(()) };
+        let (keys, mut left) = self.leftovers(&objects, &uploads);
+        if self.is_unanswered() {
+            // What was asked without an answer may have been done.
+            let begun = self.s3.list_uploads(&self.folder).await.unwrap_or_default();
+            left.extend(begun.into_iter().filter_map(|upload| Some((upload.key, upload.upload_id?))));
+        }
+        let aborts = left.iter().map(|(key, upload)| self.s3.abort_upload(key, upload));
+        // An upload that is gone by now is as good as aborted; one that stays is tried again by the next proof.
+        let (removed, _) = tokio::join!(
+            async { if deletable { self.remove(&keys).await } else { Ok(()) } },
+            futures::future::join_all(aborts)
+        );
         self.note(Step::DeleteObject, may_delete.and(removed));
-        for (key, upload) in left.1 {
-            // One that is gone by now is as good as aborted; one that stays is tried again by the next proof.
-            let _ = self.s3.abort_upload(&key, &upload).await;
-        }
         self.tried(keeps_versions)
+    }
+
+    fn note_unanswered(&self, steps: &[Step]) {
+        let known: Vec<Step> = self.lock().iter().map(|(step, _)| *step).collect();
+        for step in steps.iter().filter(|step| !known.contains(step)) {
+            self.note(*step, Err(Answer::TimedOut));
+        }
+    }
+
+    fn is_unanswered(&self) -> bool {
+        self.lock()
+            .iter()
+            .any(|(_, attempt)| matches!(attempt, Attempt::Answered(Err(answer), _) if is_no_answer(answer)))
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<(Step, Attempt)>> {
+        self.attempts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn head_bucket(&self) -> bool {
@@ -170,7 +204,7 @@ impl<'a> Trial<'a> {
         }
         tokio::join!(
             async { self.note(Step::HeadPresent, self.s3.head(&object).await) },
-            async { self.note(Step::GetObject, self.s3.get(&object).await.and_then(as_put)) },
+            async { self.note(Step::GetObject, self.s3.get(&object).await.and_then(|body| as_put(&body))) },
             async {
                 let copied = self.s3.copy(&object, &copy, Encryption::Default).await;
                 let encryption = is_denied(&copied) && self.s3.copy(&object, &copy, Encryption::Aes256).await.is_ok();
@@ -196,23 +230,18 @@ impl<'a> Trial<'a> {
             done
         };
         let abort = async {
-            // That it cannot be begun is the other one's failure.
-            let Ok(upload) = self.s3.create_upload(&aborted).await else { return Ok(()) };
+            let upload = match self.s3.create_upload(&aborted).await {
+                Ok(upload) => upload,
+                Err(answer) if is_no_answer(&answer) => return Err(answer),
+                // That it cannot be begun is the other one's failure.
+                Err(_) => return Ok(()),
+            };
             self.s3.abort_upload(&aborted, &upload).await
         };
         let (done, ended) = tokio::join!(complete, abort);
-        let unanswered =
-            [&done, &ended].into_iter().any(|answer| matches!(answer, Err(answer) if is_no_answer(answer)));
         self.note(Step::Multipart, done);
         if ended.is_err() {
             self.note(Step::AbortUpload, ended);
-        }
-        if unanswered {
-            // What was asked without an answer may have been done.
-            for upload in self.s3.list_uploads(&self.folder).await.unwrap_or_default() {
-                let id = upload.upload_id.unwrap_or_default();
-                let _ = self.s3.abort_upload(&upload.key, &id).await;
-            }
         }
     }
 
@@ -235,7 +264,7 @@ impl<'a> Trial<'a> {
 }
 
 /// Whether an object reads as it was put.
-fn as_put(body: Vec<u8>) -> Result<(), Answer> {
+fn as_put(body: &[u8]) -> Result<(), Answer> {
     if body == BODY { Ok(()) } else { Err(Answer::Status(200, None)) }
 }
 

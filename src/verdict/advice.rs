@@ -128,7 +128,12 @@ fn advice(step: Step, reason: Reason, answer: &Answer, subject: &Subject<'_>) ->
         Reason::EncryptionDenied => encryption(target),
         Reason::AddressNotAllowed => "Ask the operator's administrator for --allow-network with the endpoint's network, if this address is meant.".into(),
         Reason::Throttled => "AWS asks for fewer requests. It is tried again later.".into(),
-        Reason::AwsUnreachable => "Check that the operator's pod may reach this host (NetworkPolicy, egress proxy, DNS). It is tried again by itself.".into(),
+        Reason::AwsUnreachable if matches!(answer, Answer::NoConnection | Answer::TimedOut) => {
+            "Check that the operator's pod may reach this host (NetworkPolicy, egress proxy, DNS). It is tried again by itself.".into()
+        }
+        Reason::AwsUnreachable => {
+            "AWS is out of order, or what answered is not AWS: check what stands in between (egress proxy, load balancer, VPC endpoint). It is tried again by itself.".into()
+        }
         _ => match missing_action(step, reason) {
             Some(action) => missing(action, target),
             None => "This answer is not known to the operator. It is tried again by itself.".into(),

@@ -17,7 +17,7 @@ pub(super) fn of(step: Step, answer: &Answer, circumstances: Circumstances) -> R
     match answer {
         Answer::Refused(refused) => of_code(step, refused, circumstances),
         Answer::Status(429, _) => Reason::Throttled,
-        Answer::Status(300..=399 | 400, Some(_)) => Reason::BucketElsewhere,
+        Answer::Status(300..=400, Some(_)) => Reason::BucketElsewhere,
         // An answer to HEAD has no body, and so no code.
         Answer::Status(403, _) if step.is_storage() => denied(step),
         Answer::Status(404, _) if matches!(step, Step::HeadBucket | Step::PodStart) => Reason::BucketMissing,

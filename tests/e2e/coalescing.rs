@@ -1,4 +1,4 @@
-//! What is asked of AWS: one proof for all that ask for the same, one AssumeRole for all that use the same role.
+//! What is asked of AWS: one proof for all that ask for the same, one `AssumeRole` for all that use the same role.
 
 use std::time::Duration;
 

@@ -10,6 +10,7 @@ use registry_sts::policy::{Federated, trust_of_principal};
 use serde_json::{Value, json};
 
 use crate::harness::operator::Operator;
+use crate::harness::verb::run_at;
 use crate::harness::world::{Iam, Key, World, apply, condition, is, message};
 
 const CONFIG: &str = "DB_URI: postgresql://quay:hunter2-of-the-database@db/quay\n";
@@ -169,6 +170,11 @@ async fn a_service_account_is_who_quays_pods_are_and_nothing_is_written_until_it
     assert!(config.contains("STSS3Storage") && !config.contains("sts_"), "{config}");
     let row = serde_json::to_value(&ready.status.unwrap().locations[0]).unwrap();
     assert_eq!(row["principal"], format!("service account {}/right", world.namespace));
+
+    let checked = run_at(&world, peer["url"].as_str().unwrap(), &["check", "-n", &world.namespace, "right"]);
+    assert_eq!(checked.code, 0, "{}", checked.told());
+    assert!(checked.out.contains("✓ assume role") && checked.out.contains("✓ delete"), "{}", checked.out);
+    world.assert_nothing_secret_was_told(&checked.told()).await;
 
     for name in ["stranger", "deaf", "foreign"] {
         let refused = world.until_reason(name, "RoleNotAssumable").await;

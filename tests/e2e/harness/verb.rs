@@ -25,11 +25,16 @@ impl Ended {
 
 /// Runs a verb with the world's AWS, and the administrator's kubeconfig.
 pub(crate) fn run(world: &World, arguments: &[&str]) -> Ended {
+    run_at(world, world.plane.info("aws"), arguments)
+}
+
+/// Runs a verb with another AWS.
+pub(crate) fn run_at(world: &World, aws: &str, arguments: &[&str]) -> Ended {
     let output = Command::new(env!("CARGO_BIN_EXE_registry-sts"))
         .args(arguments)
         .env_clear()
         .env("KUBECONFIG", world.plane.info("kubeconfig"))
-        .env("AWS_ENDPOINT_URL", world.plane.info("aws"))
+        .env("AWS_ENDPOINT_URL", aws)
         .stdin(Stdio::null())
         .output()
         .unwrap();

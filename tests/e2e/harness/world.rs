@@ -73,7 +73,7 @@ impl World {
         self.bind("registry-sts-bundle").await;
     }
 
-    /// Binds a ClusterRole of deploy/ to the operator in the namespace.
+    /// Binds a `ClusterRole` of deploy/ to the operator in the namespace.
     pub(crate) async fn bind(&self, role: &str) {
         let binding = json!({
             "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding",
