@@ -10,7 +10,9 @@ use std::time::Duration;
 
 use aws_sdk_sts::config::retry::RetryConfig;
 use aws_sdk_sts::config::timeout::TimeoutConfig;
-use aws_sdk_sts::config::{BehaviorVersion, Credentials, FrameworkMetadata, Region, SharedHttpClient};
+use aws_sdk_sts::config::{
+    BehaviorVersion, Credentials, FrameworkMetadata, Region, SharedHttpClient, StalledStreamProtectionConfig,
+};
 
 use crate::consumer::StsEndpoint;
 use crate::place::{Endpoint, EndpointUrl};
@@ -120,6 +122,8 @@ impl Aws {
             // Retries are the proof room's, so that they are counted once.
             .retry_config(RetryConfig::disabled())
             .timeout_config(timeouts())
+            // One deadline a call, its body's included.
+            .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
             .disable_clock_skew_correction(true);
         let config = match credentials {
             Some(credentials) => config.credentials_provider(credentials),

@@ -1,13 +1,13 @@
 //! S3 as Quay calls it, one method an operation.
 
 use aws_sdk_s3::config::{RequestChecksumCalculation, ResponseChecksumValidation};
-use aws_sdk_s3::primitives::{AggregatedBytes, ByteStream};
+use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart, ServerSideEncryption};
 use aws_sdk_sts::config::retry::RetryConfig;
-use aws_sdk_sts::config::{BehaviorVersion, Region};
+use aws_sdk_sts::config::{BehaviorVersion, Region, StalledStreamProtectionConfig};
 
 use super::sts::Session;
-use super::{Aws, framework, read, timeouts};
+use super::{Aws, CALL_TIMEOUT, framework, read, timeouts};
 use crate::place::{Bucket, Endpoint};
 use crate::verdict::Answer;
 
@@ -77,6 +77,7 @@ impl Aws {
             .disable_s3_express_session_auth(true)
             .retry_config(RetryConfig::disabled())
             .timeout_config(timeouts())
+            .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
             .disable_clock_skew_correction(true);
         let config = match framework() {
             Some(framework) => config.framework_metadata(framework),
@@ -151,11 +152,22 @@ impl S3 {
         answered!(self.client.head_object().bucket(&self.bucket).key(key)).map(drop)
     }
 
-    /// Reads an object.
-    pub async fn get(&self, key: &str) -> Result<Vec<u8>, Answer> {
-        let got = answered!(self.client.get_object().bucket(&self.bucket).key(key))?;
-        // A body that breaks off is a connection that broke.
-        got.body.collect().await.map(AggregatedBytes::to_vec).map_err(|_| Answer::NoConnection)
+    /// Reads an object, and no more of it than `limit` and a little.
+    pub async fn get(&self, key: &str, limit: usize) -> Result<Vec<u8>, Answer> {
+        // The SDK's deadline ends where the body begins.
+        let whole = tokio::time::timeout(CALL_TIMEOUT, async {
+            let mut got = answered!(self.client.get_object().bucket(&self.bucket).key(key))?;
+            let mut body = Vec::new();
+            while let Some(chunk) = got.body.next().await {
+                // A body that breaks off is a connection that broke.
+                body.extend_from_slice(&chunk.map_err(|_| Answer::NoConnection)?);
+                if body.len() > limit {
+                    break;
+                }
+            }
+            Ok(body)
+        });
+        whole.await.unwrap_or(Err(Answer::TimedOut))
     }
 
     /// Begins an upload and says its id.

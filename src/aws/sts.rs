@@ -23,8 +23,13 @@ pub struct Session {
 
 impl Session {
     fn of(credentials: Option<aws_sdk_sts::types::Credentials>) -> Result<Self, Answer> {
-        // An answer of success without credentials is not AWS's.
-        let credentials = credentials.ok_or(Answer::Status(200, None))?;
+        // An answer of success without credentials is not AWS's, nor is one of which the end is missing: the SDK fills
+        // in for what did not come.
+        let is_whole = |credentials: &aws_sdk_sts::types::Credentials| {
+            let texts = [&credentials.access_key_id, &credentials.secret_access_key, &credentials.session_token];
+            texts.into_iter().all(|text| !text.is_empty()) && credentials.expiration.secs() > 0
+        };
+        let credentials = credentials.filter(is_whole).ok_or(Answer::Status(200, None))?;
         Ok(Self {
             access_key_id: credentials.access_key_id,
             secret_access_key: credentials.secret_access_key.into(),

@@ -204,7 +204,7 @@ impl<'a> Trial<'a> {
         }
         tokio::join!(
             async { self.note(Step::HeadPresent, self.s3.head(&object).await) },
-            async { self.note(Step::GetObject, self.s3.get(&object).await.and_then(|body| as_put(&body))) },
+            async { self.note(Step::GetObject, self.s3.get(&object, BODY.len()).await.and_then(|body| as_put(&body))) },
             async {
                 let copied = self.s3.copy(&object, &copy, Encryption::Default).await;
                 let encryption = is_denied(&copied) && self.s3.copy(&object, &copy, Encryption::Aes256).await.is_ok();
