@@ -116,8 +116,7 @@ impl<'a> Trial<'a> {
             self.skip(&CHANGES, why);
         }
         let (keys, mut left) = self.leftovers(&objects, &uploads);
-        if self.is_unanswered() {
-            // What was asked without an answer may have been done.
+        if self.may_have_begun_an_upload() {
             let begun = self.s3.list_uploads(&self.folder).await.unwrap_or_default();
             left.extend(begun.into_iter().filter_map(|upload| Some((upload.key, upload.upload_id?))));
         }
@@ -138,10 +137,13 @@ impl<'a> Trial<'a> {
         }
     }
 
-    fn is_unanswered(&self) -> bool {
-        self.lock()
-            .iter()
-            .any(|(_, attempt)| matches!(attempt, Attempt::Answered(Err(answer), _) if is_no_answer(answer)))
+    /// Whether an upload may have been begun though it was answered with an error of the server's, or not at all.
+    fn may_have_begun_an_upload(&self) -> bool {
+        let uploads = [Step::Multipart, Step::AbortUpload];
+        self.lock().iter().any(|(step, attempt)| {
+            let failed = matches!(attempt, Attempt::Answered(answer, _) if answer.is_err() && !is_denied(answer));
+            failed && uploads.contains(step)
+        })
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Vec<(Step, Attempt)>> {
@@ -232,9 +234,9 @@ impl<'a> Trial<'a> {
         let abort = async {
             let upload = match self.s3.create_upload(&aborted).await {
                 Ok(upload) => upload,
-                Err(answer) if is_no_answer(&answer) => return Err(answer),
-                // That it cannot be begun is the other one's failure.
-                Err(_) => return Ok(()),
+                // That it may not be begun is the other one's failure.
+                denied if is_denied(&denied) => return Ok(()),
+                Err(answer) => return Err(answer),
             };
             self.s3.abort_upload(&aborted, &upload).await
         };
@@ -274,8 +276,4 @@ fn is_denied<T>(answer: &Result<T, Answer>) -> bool {
         Err(Answer::Status(status, _)) => *status == 403,
         _ => false,
     }
-}
-
-fn is_no_answer(answer: &Answer) -> bool {
-    matches!(answer, Answer::NoConnection | Answer::TimedOut | Answer::Status(..))
 }
