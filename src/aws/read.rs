@@ -38,9 +38,10 @@ fn is_refused_address(error: &(dyn std::error::Error + 'static)) -> bool {
 fn of_response(response: &HttpResponse) -> Answer {
     let body = response.body().bytes().and_then(|body| std::str::from_utf8(body).ok()).unwrap_or_default();
     let region = response.headers().get(BUCKET_REGION).map(str::to_owned);
+    let status = response.status().as_u16();
     match refused_in(body, region.clone()) {
-        Some(refused) => Answer::Refused(refused),
-        None => Answer::Status(response.status().as_u16(), region),
+        Some(refused) => Answer::Refused(Refused { status, ..refused }),
+        None => Answer::Status(status, region),
     }
 }
 

@@ -9,7 +9,7 @@ use crate::aws::s3::{Encryption, Found, S3};
 use crate::fingerprint::hex;
 use crate::target::Target;
 use crate::verdict::advice::Circumstances;
-use crate::verdict::{Answer, Step};
+use crate::verdict::{Answer, Refused, Step};
 
 /// What stands in the objects that are put.
 const BODY: &[u8] = b"registry-sts tries here what Quay will do. It removes this object.\n";
@@ -79,7 +79,8 @@ impl<'a> Trial<'a> {
     }
 
     fn tried(self, keeps_versions: bool) -> Tried {
-        let attempts = self.attempts.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let mut attempts = self.attempts.into_inner().unwrap_or_else(PoisonError::into_inner);
+        explain_heads(&mut attempts);
         Tried { attempts, keeps_versions }
     }
 
@@ -262,6 +263,34 @@ impl<'a> Trial<'a> {
 
     async fn remove(&self, keys: &[String]) -> Result<(), Answer> {
         futures::future::join_all(keys.iter().map(|key| self.s3.delete(key))).await.into_iter().collect()
+    }
+}
+
+/// What is asked by HEAD, and what needs the same permission and is answered with a body.
+const SAME_PERMISSION: [(Step, Step); 3] = [
+    (Step::HeadBucket, Step::ListObjects),
+    (Step::HeadMissing, Step::ListObjects),
+    (Step::HeadPresent, Step::GetObject),
+];
+
+/// An answer to HEAD has no code: the one of the same status to what needs the same permission says it.
+fn explain_heads(attempts: &mut [(Step, Attempt)]) {
+    for (head, told_by) in SAME_PERMISSION {
+        let told = attempts.iter().find_map(|(step, attempt)| match attempt {
+            Attempt::Answered(Err(Answer::Refused(refused)), _) if *step == told_by => Some(refused.clone()),
+            _ => None,
+        });
+        let Some(told) = told else { continue };
+        for (step, attempt) in attempts.iter_mut() {
+            if let Attempt::Answered(Err(answer), _) = attempt
+                && *step == head
+                && let Answer::Status(status, region) = answer
+                && *status == told.status
+            {
+                let region = told.region.clone().or(region.take());
+                *answer = Answer::Refused(Refused { region, ..told.clone() });
+            }
+        }
     }
 }
 

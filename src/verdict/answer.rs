@@ -19,6 +19,8 @@ pub enum Answer {
 /// An error of AWS.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Refused {
+    /// The HTTP status that it came with.
+    pub status: u16,
     /// The error code, for example `AccessDenied`.
     pub code: String,
     /// Its text speaks of an expired or future signature.
@@ -75,6 +77,7 @@ impl Refused {
     /// Reads an error's code and text.
     pub fn read(code: &str, text: &str, region: Option<String>) -> Self {
         Self {
+            status: 0,
             code: code.into(),
             about_time: text.contains("Signature expired") || text.contains("Signature not yet current"),
             about_kms: code.starts_with("KMS.") || text.contains("kms:"),
