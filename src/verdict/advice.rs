@@ -21,15 +21,7 @@ pub struct Subject<'a> {
 
 /// The failure of a step that was answered so.
 pub fn judge(step: Step, answer: &Answer, subject: &Subject<'_>) -> Failure {
-    let at_home;
-    let answer = match answer {
-        // S3 names the bucket's region also where the bucket is at home there, and something else is wrong.
-        Answer::Status(status, Some(region)) if region == subject.target.region() => {
-            at_home = Answer::Status(*status, None);
-            &at_home
-        }
-        answer => answer,
-    };
+    let answer = &answer.asked_in(subject.target.region());
     let reason = reasons::of(step, answer, subject.circumstances);
     let message = format!(
         "{}: {}. {}",

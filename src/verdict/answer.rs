@@ -16,6 +16,17 @@ pub enum Answer {
     TimedOut,
 }
 
+impl Answer {
+    /// Without the bucket's region where that is the one that was asked: it says nothing.
+    #[must_use]
+    pub fn asked_in(&self, region: &str) -> Self {
+        match self {
+            Self::Status(status, Some(named)) if named == region => Self::Status(*status, None),
+            other => other.clone(),
+        }
+    }
+}
+
 /// An error of AWS.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Refused {
