@@ -117,7 +117,7 @@ fn advice(step: Step, reason: Reason, answer: &Answer, subject: &Subject<'_>) ->
             Some(region) => format!("The bucket {} is in {region}. Set region: {region}.", target.bucket),
             None => format!("The bucket {} is in another region than {}. Correct region.", target.bucket, target.region()),
         },
-        Reason::EncryptionDenied => encryption(target),
+        Reason::EncryptionDenied => encryption(answer, target),
         Reason::AddressNotAllowed => "Ask the operator's administrator for --allow-network with the endpoint's network, if this address is meant.".into(),
         Reason::Throttled => "AWS asks for fewer requests. It is tried again later.".into(),
         Reason::AwsUnreachable if matches!(answer, Answer::NoConnection | Answer::TimedOut) => {
@@ -229,8 +229,18 @@ fn token_refused(target: &Target) -> String {
     )
 }
 
-fn encryption(target: &Target) -> String {
+fn encryption(answer: &Answer, target: &Target) -> String {
     let key = target.kms_key_arn.as_deref();
+    if matches!(answer, Answer::Refused(refused) if refused.about_kms) {
+        let needs = match key {
+            Some(_) => format!("{} and {}", statement("kms:GenerateDataKey", target), statement("kms:Decrypt", target)),
+            None => "kms:GenerateDataKey and kms:Decrypt on it (named in kmsKeyArn, it is named here)".into(),
+        };
+        return format!(
+            "The KMS key by which {} encrypts is in the way. Enable it if it is disabled or to be deleted; the role needs {needs}, in its own policy and in the key's.",
+            target.bucket
+        );
+    }
     let allow = match key {
         Some(_) => format!(" If the bucket encrypts with that key, the role needs {} and {}.", statement("kms:GenerateDataKey", target), statement("kms:Decrypt", target)),
         None => " If the bucket encrypts with a customer managed KMS key by default, name it in kmsKeyArn: the role needs kms:GenerateDataKey and kms:Decrypt on it.".into(),
