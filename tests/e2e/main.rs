@@ -1,9 +1,11 @@
-//! Scenarios on a real API server and a real AWS-protocol peer, with the operator as a process under the RBAC of
-//! deploy/. What is asserted is what the API server, its audit log and the peer say.
+//! Scenarios on a real API server and a real AWS-protocol peer, or a scripted one for what no other answers, with the
+//! operator as a process under the RBAC of deploy/. What is asserted is what the API server, its audit log and the peer
+//! say.
 
 // A test that cannot go on has failed, and says on stderr why.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
 
+mod answers;
 mod check;
 mod coalescing;
 mod ending;

@@ -36,7 +36,7 @@ async fn role(world: &World, name: &str, trust: &Value) -> Iam {
 async fn user(world: &World, name: &str) -> String {
     let user = world.plane.radosgw_user(&format!("{}-{name}", world.namespace)).await;
     let text = |field: &str| user[field].as_str().unwrap().to_owned();
-    world.is_secret(&text("secret_key"));
+    world.must_not_be_told(&text("secret_key"));
     world.put_key(name, &Key { id: text("access_key"), secret: text("secret_key") }).await;
     text("arn")
 }

@@ -3,6 +3,7 @@
 pub(crate) mod audit;
 pub(crate) mod control_plane;
 pub(crate) mod operator;
+pub(crate) mod scripted_aws;
 pub(crate) mod slow_network;
 pub(crate) mod verb;
 pub(crate) mod world;

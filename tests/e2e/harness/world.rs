@@ -274,9 +274,9 @@ impl World {
         (path, credential)
     }
 
-    /// A value that nobody may be told.
-    pub(crate) fn is_secret(&self, value: &str) {
-        self.secrets.lock().unwrap().push(value.to_owned());
+    /// From now on this is a secret, too.
+    pub(crate) fn must_not_be_told(&self, secret: &str) {
+        self.secrets.lock().unwrap().push(secret.to_owned());
     }
 
     /// No secret of this test stands in an operator's log, in an Event or in a resource.
