@@ -1,5 +1,7 @@
 //! What is to be proven: who assumes which role, where, and what Quay will do with it.
 
+use std::sync::Arc;
+
 use secrecy::ExposeSecret as _;
 
 use crate::arn::{Partition, RoleArn};
@@ -87,6 +89,8 @@ pub struct Target {
     pub storage_path: StoragePath,
     /// The customer managed key that the bucket encrypts with, if it is known.
     pub kms_key_arn: Option<String>,
+    /// The certificates that Quay trusts beside the system's own, as PEM: for an `endpoint_url`.
+    pub certificates: Option<Arc<str>>,
 }
 
 impl Target {
@@ -120,7 +124,8 @@ impl Target {
         let prefix = self.prefix();
         let parts =
             [session.as_str(), &config_tool, endpoint, &self.signing_region, self.bucket.as_str(), prefix.as_str()];
-        fingerprint(parts.into_iter().chain(self.kms_key_arn.as_deref()))
+        let certificates = self.certificates.as_deref().unwrap_or_default();
+        fingerprint(parts.into_iter().chain([certificates]).chain(self.kms_key_arn.as_deref()))
     }
 }
 

@@ -6,6 +6,8 @@ pub mod s3;
 pub mod sts;
 
 use std::borrow::Cow;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use aws_sdk_sts::config::retry::RetryConfig;
@@ -21,11 +23,16 @@ pub use network::{InvalidCertificate, Network, Networks};
 /// How long one call may take.
 pub const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// How many connectors are kept for registries with certificates of their own.
+const MOST_CONNECTORS: usize = 64;
+
 /// Everything that clients share: one connector, one configuration. Clients are built from explicit credentials only:
 /// no default chain, no instance metadata, no profile.
 #[derive(Clone)]
 pub struct Aws {
     http: SharedHttpClient,
+    /// Connectors that trust certificates of a registry too, by these.
+    trusting: Arc<Mutex<HashMap<Arc<str>, SharedHttpClient>>>,
     network: Network,
     configured: Configured,
 }
@@ -75,7 +82,19 @@ impl Aws {
         let configured = Configured::from_variables(variable)?;
         let named = [&configured.sts, &configured.s3].into_iter().flatten().map(|url| url.host().to_owned());
         let network = Network::new(networks, named.collect());
-        Ok(Self { http: network.http_client(), network, configured })
+        Ok(Self { http: network.http_client(None), trusting: Arc::default(), network, configured })
+    }
+
+    /// The same with a registry's own certificates trusted as well, for the endpoint that its location names.
+    #[must_use]
+    pub fn trusting(&self, certificates: Option<&Arc<str>>) -> Self {
+        let Some(pem) = certificates else { return self.clone() };
+        let mut trusting = self.trusting.lock().unwrap_or_else(PoisonError::into_inner);
+        if trusting.len() >= MOST_CONNECTORS && !trusting.contains_key(pem) {
+            trusting.clear();
+        }
+        let http = trusting.entry(Arc::clone(pem)).or_insert_with(|| self.network.http_client(Some(pem)));
+        Self { http: http.clone(), ..self.clone() }
     }
 
     /// What is asked instead of AWS's own hosts, for people.

@@ -81,11 +81,11 @@ impl Network {
         Self { networks, proxies, guard }
     }
 
-    /// One connector for all clients, so that they share connections.
-    pub(super) fn http_client(&self) -> SharedHttpClient {
+    /// One connector for all clients, so that they share connections; `more` are certificates that it trusts as well.
+    pub(super) fn http_client(&self, more: Option<&str>) -> SharedHttpClient {
         let timeouts = HttpConnectorSettings::builder().connect_timeout(CALL_TIMEOUT / 2).read_timeout(CALL_TIMEOUT);
         let mut trust = TrustStore::default();
-        if let Some(pem) = &self.networks.certificates {
+        for pem in self.networks.certificates.as_deref().into_iter().chain(more) {
             for certificate in blocks(pem) {
                 trust.add_pem_certificate(certificate);
             }
@@ -110,12 +110,14 @@ impl Network {
     }
 }
 
-/// Each certificate's own block: the connector takes them one by one.
+/// Each usable certificate's own block: the connector takes them one by one, and panics at others.
 fn blocks(pem: &str) -> impl Iterator<Item = String> + '_ {
     const END: &str = "-----END CERTIFICATE-----";
     pem.split_inclusive(END).filter_map(|part| {
         let begin = part.find("-----BEGIN CERTIFICATE-----")?;
-        part.ends_with(END).then(|| format!("{}\n", &part[begin..]))
+        let block = part.ends_with(END).then(|| format!("{}\n", &part[begin..]))?;
+        let certificate = CertificateDer::from_pem_slice(block.as_bytes()).ok()?;
+        webpki::anchor_from_trusted_cert(&certificate).is_ok().then_some(block)
     })
 }
 

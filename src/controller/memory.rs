@@ -26,6 +26,8 @@ pub(super) struct Memory {
     pub(super) keys: BTreeMap<String, KeyReading>,
     /// The service accounts as they were read, by name.
     pub(super) accounts: BTreeMap<String, AccountReading>,
+    /// The certificates in the bundle, as it was read at a version.
+    pub(super) certificates: Option<(Version, Option<Arc<str>>)>,
     /// The last plan's inputs, and how the bundle stands since.
     pub(super) settled: Option<(Inputs, Standings)>,
     /// What was written last and how often it has been undone since.

@@ -49,6 +49,7 @@ impl Known {
 pub(super) async fn read(context: &Context, who: &ResourceId, desired: &Desired, memory: &mut Memory) {
     read_keys(context, who, desired, memory).await;
     read_accounts(context, who, desired, memory).await;
+    read_certificates(context, who, desired, memory).await;
 }
 
 /// What is known of who assumes a location's role.
@@ -57,6 +58,14 @@ pub(super) fn of(who: &ResourceId, desired: &Desired, location: &DesiredLocation
         Ok(wanted) => wanted,
         Err(failure) => return Known::nobody(failure),
     };
+    let mut known = of_wanted(who, desired, wanted, memory);
+    if let (Ok(target), true) = (&mut known.target, wanted.needs_certificates()) {
+        target.certificates = memory.certificates.as_ref().and_then(|(_, certificates)| certificates.clone());
+    }
+    known
+}
+
+fn of_wanted(who: &ResourceId, desired: &Desired, wanted: &Wanted, memory: &Memory) -> Known {
     match &wanted.auth {
         Auth::AccessKey { secret, role, sts } => {
             let Some(reading) = memory.keys.get(secret) else {
@@ -154,6 +163,24 @@ async fn read_keys(context: &Context, who: &ResourceId, desired: &Desired, memor
             memory.keys.insert(name.clone(), reading);
         }
     }
+}
+
+/// Reads the certificates in the bundle where a location's endpoint may have one of theirs.
+async fn read_certificates(context: &Context, who: &ResourceId, desired: &Desired, memory: &mut Memory) {
+    let needed = |location: &DesiredLocation| location.wanted.as_ref().is_ok_and(Wanted::needs_certificates);
+    if !desired.locations.iter().any(needed) {
+        memory.certificates = None;
+        return;
+    }
+    let known = context.secrets.version(&who.namespace, &desired.bundle);
+    if known.is_some() && memory.certificates.as_ref().map(|(version, _)| version) == known.as_ref() {
+        return;
+    }
+    let before = context.secrets.before_request(&who.namespace, &desired.bundle);
+    // That it cannot be read is said where it is planned with.
+    let read = secrets::read_bundle(&context.client, &who.namespace, &desired.bundle).await.ok();
+    note(context, who, &desired.bundle, before.as_ref(), read.as_ref().map(|read| &read.version));
+    memory.certificates = read.map(|read| (read.version, read.content.certificates));
 }
 
 pub(super) fn note(

@@ -110,7 +110,13 @@ impl Wanted {
             bucket: self.bucket.clone(),
             storage_path: self.storage_path.clone(),
             kms_key_arn: self.kms_key_arn.clone(),
+            certificates: None,
         }
+    }
+
+    /// Whether the certificates of the bundle count for reaching the location's bucket.
+    pub fn needs_certificates(&self) -> bool {
+        matches!(&self.endpoint, Endpoint::Url(url) if url.origin().starts_with("https:"))
     }
 
     /// Where the blobs of this location are.

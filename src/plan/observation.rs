@@ -1,6 +1,7 @@
 //! What was seen. An answer is a value: that something is missing, forbidden or unreachable is one too.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use secrecy::{ExposeSecret as _, SecretSlice};
@@ -11,6 +12,8 @@ use crate::verdict::Step;
 
 /// The key of a bundle that holds Quay's configuration.
 pub const CONFIG: &str = "config.yaml";
+/// What the names of the keys begin with that hold certificates.
+const CERTIFICATES: &str = "extra_ca_cert_";
 /// What the names of the keys have in common that the Quay operator merges over it.
 const OVERLAY: &str = ".config.yaml";
 
@@ -103,6 +106,8 @@ pub struct BundleSecret {
     /// The values of the other keys whose names contain `.config.yaml`: the Quay operator merges them over
     /// `config.yaml`.
     pub overlays: BTreeMap<String, SecretSlice<u8>>,
+    /// The certificates that Quay trusts beside the system's own, as PEM: the values of `extra_ca_cert_*`.
+    pub certificates: Option<Arc<str>>,
     /// The size of all values but that of `config.yaml`, in bytes.
     pub other_bytes: usize,
 }
@@ -118,10 +123,17 @@ impl BundleSecret {
             immutable: false,
             deleting: false,
             config,
+            certificates: certificates(&data),
             other_bytes: data.values().map(|value| value.expose_secret().len()).sum(),
             overlays: data.into_iter().filter(|(key, _)| key.contains(OVERLAY)).collect(),
         }
     }
+}
+
+fn certificates(data: &BTreeMap<String, SecretSlice<u8>>) -> Option<Arc<str>> {
+    let found = data.iter().filter(|(key, _)| key.starts_with(CERTIFICATES));
+    let texts: Vec<&str> = found.filter_map(|(_, value)| std::str::from_utf8(value.expose_secret()).ok()).collect();
+    (!texts.is_empty()).then(|| texts.join("\n").into())
 }
 
 /// All that a plan is made from.

@@ -51,7 +51,8 @@ impl Prover {
             Err(none) => return without_session(target, &none),
         };
         let circumstances = circumstances(target);
-        let s3 = self.aws.s3(&session, &target.endpoint, &target.signing_region, &target.bucket);
+        let aws = self.aws.trusting(target.certificates.as_ref());
+        let s3 = aws.s3(&session, &target.endpoint, &target.signing_region, &target.bucket);
         let trial = Trial::new(&s3, target, &terms.id, circumstances);
         let (tried, pod_start) = match terms.depth {
             Depth::ReadOnly => (Box::pin(trial.look()).await, None),
@@ -94,7 +95,8 @@ impl Prover {
                 target.role.partition().as_str()
             ));
         }
-        let s3_in = |region: &str| self.aws.s3_of_config_tool(&session, &target.endpoint, region, &target.bucket);
+        let aws = self.aws.trusting(target.certificates.as_ref());
+        let s3_in = |region: &str| aws.s3_of_config_tool(&session, &target.endpoint, region, &target.bucket);
         let region = match s3_in("us-east-1").bucket_location().await {
             Ok(region) => region,
             Err(answer) => return failed(&answer),
@@ -169,6 +171,7 @@ impl Prover {
         let Ok(session) = self.sessions.get(&regional, Program::Driver, terms.namespace, terms.max_age).await else {
             return;
         };
+        // The region is AWS's, and its certificates too.
         let s3 = self.aws.s3(&session, &target.endpoint, &target.signing_region, &target.bucket);
         if s3.head_bucket().await.is_err() {
             return;

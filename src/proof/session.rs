@@ -103,14 +103,17 @@ impl Sessions {
     ) -> Result<Session, NoSession> {
         match &target.principal {
             Principal::Key(key) => {
+                let certificates =
+                    target.certificates.as_ref().filter(|_| matches!(endpoint, StsEndpoint::Elsewhere(_)));
+                let aws = self.aws.trusting(certificates);
                 self.turnstile.pass(namespace).await;
-                let answer = match self.aws.assume_role(key, &target.role, endpoint).await {
+                let answer = match aws.assume_role(key, &target.role, endpoint).await {
                     Ok(session) => return Ok(session),
                     Err(answer) => answer,
                 };
                 let caller = if is_denial(&answer) {
                     self.turnstile.pass(namespace).await;
-                    self.aws.caller(key, endpoint).await.ok()
+                    aws.caller(key, endpoint).await.ok()
                 } else {
                     None
                 };

@@ -19,7 +19,12 @@ impl Prover {
     /// Looks for what Quay stores; nothing where the role does not let it be seen.
     pub async fn stored(&self, target: &Target, terms: Terms<'_>) -> Option<Stored> {
         let session = self.sessions.get(target, Program::Driver, terms.namespace, terms.max_age).await.ok()?;
-        let s3 = self.aws.s3(&session, &target.endpoint, &target.signing_region, &target.bucket);
+        let s3 = self.aws.trusting(target.certificates.as_ref()).s3(
+            &session,
+            &target.endpoint,
+            &target.signing_region,
+            &target.bucket,
+        );
         let prefix = target.prefix();
         let (blobs, uploads) = (format!("{prefix}sha256/"), format!("{prefix}uploads/"));
         let (sha256, uploads) = tokio::join!(s3.has_any(&blobs), s3.has_any(&uploads));

@@ -9,7 +9,6 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use k8s_openapi::api::core::v1::{Namespace, Secret};
 use k8s_openapi::api::events::v1::Event;
 use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams};
-use registry_sts::api::QuayStorage;
 use serde_json::{Value, json};
 
 use crate::harness::audit::{requests, until_quiet, until_quiet_for};
@@ -88,14 +87,7 @@ async fn a_restart_while_aws_is_silent_leaves_a_proven_registry_ready() {
     let (world, _iam, mut first) = ready_world(CONFIG).await;
     let before = world.until_ready("example").await;
     first.ends_gracefully().await;
-    // Too old to do without another, and young enough for silence to say nothing against it.
-    let now = k8s_openapi::jiff::Timestamp::now();
-    let proven = now - k8s_openapi::jiff::SignedDuration::from_mins(70);
-    let mut status = serde_json::to_value(before.status.as_ref().unwrap()).unwrap();
-    status["locations"][0]["proof"]["time"] = json!(proven.strftime("%Y-%m-%dT%H:%M:%SZ").to_string());
-    let patch = json!({"status": {"locations": status["locations"]}});
-    let resources = world.api::<QuayStorage>();
-    resources.patch_status("example", &PatchParams::default(), &Patch::Merge(&patch)).await.unwrap();
+    world.make_proof_old("example").await;
     let (listener, url) = silent_aws();
     drop(listener);
     let _second = Operator::start_with(&world, &url, &[]).await;

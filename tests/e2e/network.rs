@@ -1,5 +1,7 @@
 //! How AWS and other endpoints are reached: through a proxy, with certificates of one's own, at allowed addresses.
 
+use k8s_openapi::api::core::v1::Secret;
+use kube::api::{Patch, PatchParams};
 use serde_json::json;
 
 use crate::harness::operator::Operator;
@@ -68,4 +70,21 @@ async fn an_allowed_endpoint_is_dialled_only_at_an_address_that_is_allowed() {
     let _allowed = Operator::start_with(&world, aws, &flags).await;
     world.until_ready("example").await;
     assert!(world.config("bundle").await.contains(&format!("endpoint_url: \"{url}\"")));
+}
+
+#[tokio::test]
+async fn an_endpoint_is_reached_with_the_certificates_of_the_registrys_own_bundle() {
+    let server = World::new().await.plane.info("server").to_owned();
+    let world = waiting_world(Some(&server)).await;
+    // Something that does not speak S3, with a certificate that only its own authority vouches for: the API server.
+    let _operator = Operator::start_with(&world, world.plane.info("aws"), &["--allow-endpoint", &server]).await;
+    let failed = world.until_reason("example", "AwsUnreachable").await;
+    assert!(message(&failed, "Ready").contains("HeadBucket") && is(&failed, "RoleProven", "True"));
+    assert!(message(&failed, "Ready").contains("there was no connection"), "{}", message(&failed, "Ready"));
+
+    let authority = std::fs::read_to_string(world.plane.info("ca_file")).unwrap();
+    let patch = json!({"stringData": {"extra_ca_cert_test.crt": authority, "extra_ca_cert_broken.crt": "not one"}});
+    world.api::<Secret>().patch("bundle", &PatchParams::default(), &Patch::Merge(&patch)).await.unwrap();
+    world.until("example", "answered", |r| message(r, "Ready").contains("the answer was HTTP 403")).await;
+    assert_eq!(world.config("bundle").await, CONFIG);
 }

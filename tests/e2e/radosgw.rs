@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use crate::harness::operator::Operator;
 use crate::harness::verb::run_at;
+use crate::harness::webhook::{account, installed, location};
 use crate::harness::world::{Iam, Key, World, apply, condition, is, message};
 
 const CONFIG: &str = "DB_URI: postgresql://quay:hunter2-of-the-database@db/quay\n";
@@ -93,21 +94,15 @@ async fn a_bucket_policy_about_encryption_is_told_from_a_permission_that_is_miss
     world.assert_nothing_secret_was_told(&operator.log()).await;
 }
 
-fn account(world: &World, name: &str, annotations: &Value) -> Value {
-    json!({"apiVersion": "v1", "kind": "ServiceAccount",
-        "metadata": {"name": name, "namespace": world.namespace, "annotations": annotations}})
-}
-
 async fn web_identity(world: &World, name: &str, iam: &Iam) {
     world.put_bundle(name, CONFIG).await;
-    let location = json!({"name": "default", "bucket": iam.bucket, "region": "us-east-1", "auth": {"webIdentity": {
-        "serviceAccountName": name, "roleArn": iam.role_arn}}});
+    let location = location(&json!({"serviceAccountName": name, "roleArn": iam.role_arn}), &iam.bucket);
     world.put_resource(name, name, &[location]).await;
 }
 
-/// One scenario for all, because the webhook is one for the whole cluster.
 #[tokio::test]
 async fn a_service_account_is_who_quays_pods_are_and_nothing_is_written_until_it_really_is() {
+    installed().await;
     let world = World::granted().await;
     let peer = world.plane.radosgw().await;
     let issuer = peer["issuer_url"].as_str().unwrap();
@@ -150,7 +145,6 @@ async fn a_service_account_is_who_quays_pods_are_and_nothing_is_written_until_it
     web_identity(&world, "foreign", &other_issuer).await;
 
     for (name, reason, says) in [
-        ("right", "WebhookMissing", "pod-identity-webhook"),
         ("absent", "AccountUnusable", "does not exist"),
         ("bare", "AnnotationMismatch", "has no annotation eks.amazonaws.com/role-arn"),
         ("elsewhere", "AnnotationMismatch", "role/somebody-elses"),
@@ -161,9 +155,6 @@ async fn a_service_account_is_who_quays_pods_are_and_nothing_is_written_until_it
         assert_eq!(world.config(name).await, CONFIG, "{name}");
     }
 
-    let webhook = json!({"apiVersion": "admissionregistration.k8s.io/v1", "kind": "MutatingWebhookConfiguration",
-        "metadata": {"name": "pod-identity-webhook"}, "webhooks": []});
-    apply(&world.admin, &webhook).await;
     let ready = world.until_ready("right").await;
     assert!(is(&ready, "StorageProven", "True"));
     let config = world.config("right").await;

@@ -34,7 +34,7 @@ fn story(folder: &Path) -> Option<Story> {
     let told = fs::read_to_string(folder.join("config.yaml")).ok()?;
     let input = fs::read_to_string(folder.join("input.yaml")).unwrap();
     let status: Value = serde_yaml::from_str(&fs::read_to_string(folder.join("status.yaml")).unwrap()).unwrap();
-    let mut resource = None;
+    let (mut resource, mut has_elder) = (None, false);
     let mut secrets = BTreeMap::new();
     for document in serde_yaml::Deserializer::from_str(&input) {
         let value = Value::deserialize(document).unwrap();
@@ -44,8 +44,8 @@ fn story(folder: &Path) -> Option<Story> {
                 let name = string(&value["metadata"]["name"]);
                 secrets.insert(name, value["stringData"].clone());
             }
-            // What AWS says: the status tells what came of it.
-            None => {}
+            // What AWS says: the status tells what came of it. An older resource's preference counts.
+            None => has_elder = value.get("hasElder").and_then(Value::as_bool).unwrap_or_default(),
         }
     }
     let spec = resource.expect("a story has a QuayStorage").spec;
@@ -79,6 +79,7 @@ fn story(folder: &Path) -> Option<Story> {
     let entries: Vec<StorageEntry> = entries.collect();
     let ours: Vec<LocationName> = entries.iter().map(|entry| entry.name.clone()).collect();
     let preference = match spec.preference {
+        _ if has_elder => Preference::Keep,
         AskedPreference::Keep => Preference::Keep,
         AskedPreference::First => Preference::First,
         AskedPreference::Last => Preference::Last,

@@ -19,6 +19,7 @@ fn target(principal: Principal, endpoint: Endpoint) -> Target {
         bucket: "my-quay-bucket".parse().unwrap(),
         storage_path: "/datastorage".parse().unwrap(),
         kms_key_arn: None,
+        certificates: None,
     }
 }
 

@@ -122,8 +122,12 @@ async fn what_a_killed_operator_left_is_removed_by_the_next_one() {
     let held = ["GetObject", "CopyObject", "UploadPart", "CompleteMultipartUpload", "DeleteObject"];
     let (accounts, mut locations) = locations(&world, &aws, "held", &held).await;
     for (account, operation) in accounts.iter().zip(held) {
-        let rule = Rule::on(operation, Reply::Never);
-        aws.script(account, &[rule.done().only(|asked| !asked.key.ends_with("/missing"))]);
+        // Nor is anything removed, should it take so long that a call is given up meanwhile.
+        let rules = [Rule::on(operation, Reply::Never).done()]
+            .into_iter()
+            .chain(["DeleteObject", "AbortMultipartUpload"].map(|operation| Rule::on(operation, Reply::Never)))
+            .map(|rule| rule.only(|asked| !asked.key.ends_with("/missing")));
+        aws.script(account, &rules.collect::<Vec<_>>());
     }
     for location in &mut locations {
         location["storagePath"] = json!("/quay/blobs");

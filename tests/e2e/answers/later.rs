@@ -30,6 +30,9 @@ async fn through_silence_a_proven_resource_stays_ready_and_stale_and_a_denial_fl
     }
     let mut told = first.log();
     drop(first);
+    for (name, ..) in &silences {
+        world.make_proof_old(name).await;
+    }
 
     for ((_, rule, _), account) in silences.iter().zip(&accounts) {
         aws.script(account, std::slice::from_ref(rule));

@@ -6,6 +6,7 @@ mod later;
 mod regions;
 mod s3;
 mod sts;
+mod tokens;
 
 use std::panic::AssertUnwindSafe;
 

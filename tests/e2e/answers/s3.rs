@@ -155,7 +155,7 @@ fn troubles(elsewhere: &str) -> Vec<Row> {
             "all-500",
             vec![Rule::says("S3", Http::new(500, ""))],
             "AwsUnreachable",
-            &["HTTP 500 without an error code of AWS"],
+            &["HTTP 500", "AWS is out of order"],
         ),
         row(
             "page-of-a-proxy",

@@ -6,4 +6,5 @@ pub(crate) mod operator;
 pub(crate) mod scripted_aws;
 pub(crate) mod slow_network;
 pub(crate) mod verb;
+pub(crate) mod webhook;
 pub(crate) mod world;

@@ -230,6 +230,18 @@ impl World {
         self.api().get(name).await.unwrap()
     }
 
+    /// Makes the proof in a resource's status too old to do without another after a restart, and young enough for silence
+    /// to say nothing against it.
+    pub(crate) async fn make_proof_old(&self, name: &str) {
+        let resources = self.api::<QuayStorage>();
+        let resource = resources.get(name).await.unwrap();
+        let proven = k8s_openapi::jiff::Timestamp::now() - k8s_openapi::jiff::SignedDuration::from_mins(70);
+        let mut locations = serde_json::to_value(resource.status.unwrap().locations).unwrap();
+        locations[0]["proof"]["time"] = json!(proven.strftime("%Y-%m-%dT%H:%M:%SZ").to_string());
+        let patch = json!({"status": {"locations": locations}});
+        resources.patch_status(name, &PatchParams::default(), &Patch::Merge(&patch)).await.unwrap();
+    }
+
     /// Waits until a resource is as wanted, by a watch.
     pub(crate) async fn until(&self, name: &str, what: &str, wanted: impl Fn(&QuayStorage) -> bool) -> QuayStorage {
         let api = self.api::<QuayStorage>();
