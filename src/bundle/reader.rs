@@ -31,7 +31,7 @@ pub(super) fn read(body: &str) -> Result<Tree, Refusal> {
             let (before, at) = (builder.offset(mark.index().saturating_sub(1)), builder.offset(mark.index()));
             let tab = [before, at].iter().any(|at| body.as_bytes().get(*at) == Some(&b'\t'));
             let (line, column) = builder.place(*mark);
-            Refusal::at(line, column + 1, if tab { Problem::Tab } else { Problem::Invalid })
+            Refusal::at(line, column + 1, if tab { Problem::Tab } else { Problem::Invalid }).within(body)
         })?;
         builder.take(&event, span)?;
     }

@@ -74,7 +74,7 @@ fn read(body: &str, root: &Node) -> Result<(Reading, Option<usize>), Refusal> {
         Ok(true) => Ok((reading, disagreement)),
         Ok(false) => Err(Refusal::whole(Problem::CannotVerify)),
         Err(error) => Err(match error.location() {
-            Some(place) => Refusal::at(place.line(), place.column(), Problem::Invalid),
+            Some(place) => Refusal::at(place.line(), place.column(), Problem::Invalid).within(body),
             None => Refusal::whole(Problem::Invalid),
         }),
     }

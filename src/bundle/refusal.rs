@@ -19,6 +19,13 @@ impl Refusal {
         Self { line: Some(line), column: Some(column), problem }
     }
 
+    /// The same at the end of the text, if it is beyond: a parser may tell the end as if a line break came before it.
+    pub(super) fn within(self, text: &str) -> Self {
+        let lines = text.split('\n').count();
+        let last = || text.rsplit('\n').next().unwrap_or_default().chars().count();
+        if self.line.is_some_and(|line| line > lines) { Self::at(lines, last() + 1, self.problem) } else { self }
+    }
+
     pub(super) fn whole(problem: Problem) -> Self {
         Self { line: None, column: None, problem }
     }

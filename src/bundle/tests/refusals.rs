@@ -150,3 +150,12 @@ fn a_refusal_says_what_where_and_what_to_do_and_nothing_secret() {
         assert_eq!(refusal(text).to_string(), says);
     }
 }
+
+#[test]
+fn a_refusal_at_the_end_of_a_text_names_a_line_that_the_text_has() {
+    // The first is refused by the second reader only, the others by the first one.
+    for (text, lines) in [("{? \n:#!!x }", 2), ("A: [", 1), ("A: 'b\n", 2), ("{A: b", 1), ("A:\n  - [b", 2)] {
+        let refused = refusal(text);
+        assert!(refused.line.is_some_and(|line| line <= lines), "{text:?}: {refused}");
+    }
+}
