@@ -21,4 +21,5 @@ mod policy;
 mod quiet;
 mod radosgw;
 mod roles;
+mod storage;
 mod tokens;
