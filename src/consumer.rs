@@ -1,7 +1,39 @@
-//! Which STS host Quay asks: its pods' environment decides, and nothing in config.yaml does.
+//! Whose bundle it is: the Quay that reads it, as far as it is known. Which STS host it asks is decided by its pods'
+//! environment, and by nothing in config.yaml.
 
 use crate::arn::Partition;
 use crate::place::{EndpointUrl, Region};
+use crate::reason::Failure;
+use crate::registry::QuayVersion;
+
+/// The Quay that reads a bundle.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Consumer {
+    /// The name of the bundle Secret.
+    pub bundle: String,
+    /// The name of the `QuayRegistry` that says so; none where the resource itself does.
+    pub registry: Option<String>,
+    /// The environment of its pods.
+    pub environment: Environment,
+    /// Its version, if that is known.
+    pub version: Option<QuayVersion>,
+    /// Why nothing is to be written for it as it is.
+    pub hindrance: Option<Failure>,
+    /// The variables of its pods that say who they are to AWS, whatever their service account says.
+    pub identities: Vec<&'static str>,
+    /// What is worth knowing of it though nothing fails.
+    pub notes: Vec<String>,
+}
+
+impl Consumer {
+    /// The field that names the bundle, as people find it.
+    pub fn field(&self) -> String {
+        match &self.registry {
+            Some(registry) => format!("spec.configBundleSecret of QuayRegistry {registry}"),
+            None => "spec.configBundleSecret".to_owned(),
+        }
+    }
+}
 
 /// The regions that exist since before regions had to be opted into. botocore and the Go SDK ask the global host for
 /// them, unless `AWS_STS_REGIONAL_ENDPOINTS=regional`.

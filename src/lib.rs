@@ -18,7 +18,7 @@ pub mod bundle;
 pub mod check;
 pub mod cli;
 pub mod cluster;
-/// PURE: which STS host Quay asks.
+/// PURE: whose bundle it is, and which STS host that Quay asks.
 pub mod consumer;
 pub mod controller;
 /// PURE: a hash of several texts.
@@ -34,6 +34,8 @@ pub mod policy;
 pub mod proof;
 /// PURE: the closed set of reasons.
 pub mod reason;
+/// PURE: what a `QuayRegistry` says of its Quay.
+pub mod registry;
 /// PURE: how a resource is named.
 pub mod resource;
 /// PURE: what came of a plan, turned into status.

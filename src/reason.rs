@@ -72,6 +72,21 @@ reasons! {
     EndpointNotAllowed: Edit,
     /// The STS endpoint that Quay's pods use cannot be known, so nothing can be proven there.
     StsEndpointUnknown: Edit,
+    /// The Quay that runs is too old for what is asked of it.
+    QuayTooOld: Edit,
+    /// The environment of Quay's pods makes Quay do something else than what stands in the bundle.
+    EnvironmentOverrides: Edit,
+
+    /// The `QuayRegistry` does not exist, or is being deleted, or the cluster does not know the kind.
+    RegistryMissing: Waits,
+    /// The operator may not see `QuayRegistries`.
+    RegistryForbidden: Waits,
+    /// The `QuayRegistry` could not be read.
+    RegistryUnreadable: Waits,
+    /// The `QuayRegistry` names no config bundle yet.
+    BundleNotNamed: Waits,
+    /// The Quay operator keeps the registry's object storage, or may.
+    ObjectStorageManaged: Edit,
 
     /// The Secret with the access key does not exist.
     KeySecretMissing: Waits,
@@ -81,6 +96,8 @@ reasons! {
     TokenForbidden: Waits,
     /// The service account's annotation `eks.amazonaws.com/role-arn` is missing or names another role.
     AnnotationMismatch: Waits,
+    /// The operator may not annotate the service account, as it was asked to.
+    AnnotateForbidden: Waits,
     /// The operator's administrator has not allowed this audience.
     AudienceNotAllowed: Edit,
     /// The cluster has no pod identity webhook, so that Quay's pods would get no token.

@@ -81,6 +81,8 @@ pub struct Target {
     pub sts: StsEndpoints,
     /// Where the bucket is.
     pub endpoint: Endpoint,
+    /// Whether config-tool sends `AssumeRole` to `endpoint_url`, if there is one and the Quay that reads it is known.
+    pub endpoint_gets_sts: Option<bool>,
     /// The region that requests to an `endpoint_url` are signed for.
     pub signing_region: String,
     /// The bucket.
@@ -122,10 +124,19 @@ impl Target {
             Endpoint::Url(url) => url.as_str(),
         };
         let prefix = self.prefix();
-        let parts =
-            [session.as_str(), &config_tool, endpoint, &self.signing_region, self.bucket.as_str(), prefix.as_str()];
-        let certificates = self.certificates.as_deref().unwrap_or_default();
-        fingerprint(parts.into_iter().chain([certificates]).chain(self.kms_key_arn.as_deref()))
+        let gets_sts =
+            self.endpoint_gets_sts.map_or("", |gets| if gets { "STS at the endpoint" } else { "STS at AWS" });
+        let parts = [
+            session.as_str(),
+            &config_tool,
+            endpoint,
+            gets_sts,
+            &self.signing_region,
+            self.bucket.as_str(),
+            prefix.as_str(),
+            self.certificates.as_deref().unwrap_or_default(),
+        ];
+        fingerprint(parts.into_iter().chain(self.kms_key_arn.as_deref()))
     }
 }
 
@@ -163,7 +174,7 @@ pub fn sts_endpoints(environment: &Environment, role: &RoleArn) -> Result<StsEnd
         None => Failure::new(
             Reason::StsEndpointUnknown,
             format!(
-                "The role is in partition {partition}, where Quay asks the STS host of the region that its pods' AWS_DEFAULT_REGION names, and nothing here names it: nothing can be proven. Set AWS_DEFAULT_REGION and AWS_REGION on Quay's pods (components quay and mirror) and the same in spec.consumerEnv."
+                "The role is in partition {partition}, where Quay asks the STS host of the region that its pods' AWS_DEFAULT_REGION names, and nothing here names it: nothing can be proven. Set AWS_DEFAULT_REGION and AWS_REGION on Quay's pods (overrides.env of components quay and mirror), and without registryRef the same in spec.consumerEnv."
             ),
         ),
         Some(region) => Failure::new(

@@ -15,8 +15,9 @@ use registry_sts::plan::desired::{Allowed, Auth, Desired, Wanted};
 use registry_sts::plan::key::AccessKey;
 use registry_sts::plan::observation::{BundleSecret, Observation, ObservedBundle, ObservedLocation, Proof, Reference};
 use registry_sts::plan::web_identity::{AccountSeen, PodIdentity};
-use registry_sts::plan::{Plan, ProofState};
+use registry_sts::plan::{Plan, ProofState, Source};
 use registry_sts::reason::{Failure, Reason};
+use registry_sts::registry::{Registry, RegistrySeen};
 use registry_sts::status::{self, Outcome, Written};
 use registry_sts::target::Principal;
 use registry_sts::verdict::Step;
@@ -88,6 +89,7 @@ fn every_story_goes_as_it_is_told() {
 fn told(story: &Path) -> [(&'static str, Option<String>); 3] {
     let mut resource = None;
     let mut secrets = BTreeMap::new();
+    let mut registries = BTreeMap::new();
     let mut world = World::default();
     let input = fs::read_to_string(story.join("input.yaml")).unwrap();
     for document in serde_yaml::Deserializer::from_str(&input) {
@@ -97,6 +99,10 @@ fn told(story: &Path) -> [(&'static str, Option<String>); 3] {
             Some("Secret") => {
                 let name = value["metadata"]["name"].as_str().unwrap().to_owned();
                 secrets.insert(name, value);
+            }
+            Some("QuayRegistry") => {
+                let name = value["metadata"]["name"].as_str().unwrap().to_owned();
+                registries.insert(name, Registry::read(&serde_json::to_value(value).unwrap()).unwrap());
             }
             None => world = serde_yaml::from_value(value).unwrap(),
             Some(other) => panic!("{}: what is a {other}?", story.display()),
@@ -108,18 +114,16 @@ fn told(story: &Path) -> [(&'static str, Option<String>); 3] {
         endpoints: ["https://minio.example.com:9000".parse().unwrap()].into_iter().collect(),
         audiences: Some(["sts.amazonaws.com".to_owned()].into()),
     };
-    let outcome = Desired::parse(&resource.spec, &allowed);
-    let (plan, outcome) = match &outcome {
-        Err(invalid) => (None, Err(invalid.clone())),
-        Ok(desired) => (Some(Plan::make(desired, &observe(desired, &secrets, &world, now))), Ok(desired)),
-    };
+    let desired = desired(&resource, &registries, &allowed);
+    let plan = desired.as_ref().ok().map(|desired| Plan::make(desired, &observe(desired, &secrets, &world, now)));
     let written = match plan.as_ref().and_then(|plan| plan.write.as_ref()) {
         Some(_) => Written::Done { resource_version: "1002".into() },
         None => Written::NotNeeded,
     };
-    let outcome = match (outcome, &plan) {
-        (Ok(desired), Some(plan)) => Outcome::Planned { bundle: &desired.bundle, plan, written: &written },
-        (Err(invalid), _) => Outcome::Invalid(invalid),
+    let outcome = match (&desired, &plan) {
+        (Ok(desired), Some(plan)) => Outcome::Planned { bundle: &desired.consumer.bundle, plan, written: &written },
+        (Err(Undesired::Invalid(failure)), _) => Outcome::Invalid(failure.clone()),
+        (Err(Undesired::Unresolved(failure)), _) => Outcome::Unresolved(failure.clone()),
         (Ok(_), None) => unreachable!("what can be parsed is planned"),
     };
     let status = status::report(&outcome, resource.status.as_ref(), Some(1), now);
@@ -132,11 +136,39 @@ fn told(story: &Path) -> [(&'static str, Option<String>); 3] {
     ]
 }
 
+enum Undesired {
+    Invalid(Failure),
+    Unresolved(Failure),
+}
+
+/// A registry that is not told does not exist.
+fn desired(
+    resource: &QuayStorage,
+    registries: &BTreeMap<String, Registry>,
+    allowed: &Allowed,
+) -> Result<Desired, Undesired> {
+    let consumer = match Source::parse(&resource.spec).map_err(Undesired::Invalid)? {
+        Source::Secret(consumer) => consumer,
+        Source::Registry(name) => {
+            let seen =
+                registries.get(&name).cloned().map_or(RegistrySeen::Missing, |one| RegistrySeen::Found(Box::new(one)));
+            seen.consumer(&name).map_err(Undesired::Unresolved)?
+        }
+    };
+    Desired::parse(&resource.spec, consumer, allowed).map_err(Undesired::Invalid)
+}
+
 fn observe(desired: &Desired, secrets: &BTreeMap<String, Value>, world: &World, now: Timestamp) -> Observation {
     let data = |name: &str| -> Option<BTreeMap<String, SecretString>> {
         let data = secrets.get(name)?.get("stringData").cloned().unwrap_or_default();
         let data: BTreeMap<String, String> = serde_yaml::from_value(data).unwrap_or_default();
         Some(data.into_iter().map(|(key, value)| (key, SecretString::from(value))).collect())
+    };
+    let account = |name: &str| AccountSeen {
+        uid: "uid".into(),
+        resource_version: "1001".into(),
+        annotations: world.accounts.get(name).cloned().unwrap_or_default(),
+        has_webhook: true,
     };
     let principal = |wanted: &Wanted| match &wanted.auth {
         Auth::AccessKey { secret, sts, .. } => match data(secret) {
@@ -148,9 +180,7 @@ fn observe(desired: &Desired, secrets: &BTreeMap<String, Value>, world: &World, 
         },
         Auth::WebIdentity(identity) if desired.mode == Mode::Skip => Ok(Principal::unseen("quay", identity)),
         Auth::WebIdentity(identity) => {
-            let annotations = world.accounts.get(&identity.account).cloned().unwrap_or_default();
-            let seen = AccountSeen { uid: "uid".into(), annotations, has_webhook: true };
-            PodIdentity::of(identity, "quay", &seen).map(|pod| Principal::Account(pod.account))
+            PodIdentity::of(identity, "quay", &account(&identity.account)).map(|pod| Principal::Account(pod.account))
         }
     };
     let locations = desired.locations.iter().map(|location| {
@@ -169,22 +199,27 @@ fn observe(desired: &Desired, secrets: &BTreeMap<String, Value>, world: &World, 
             (_, Told::AwsUnreachable) => ProofState::Failed(Step::AssumeRole, failure(Reason::AwsUnreachable)),
             (_, Told::Stale) => ProofState::Stale(proof(an_hour_ago), failure(Reason::AwsUnreachable)),
         };
+        let account = location.wanted.as_ref().ok().and_then(|wanted| match &wanted.auth {
+            Auth::WebIdentity(identity) if desired.mode != Mode::Skip => Some(account(&identity.account)),
+            Auth::WebIdentity(_) | Auth::AccessKey { .. } => None,
+        });
         ObservedLocation {
             principal,
+            account,
             proof,
             written_at: world.written.get(&location.name).cloned(),
             claimed_by: world.claimed.get(&location.name).cloned(),
         }
     });
     let locations: Vec<_> = locations.collect();
-    let bundle = match secrets.get(&desired.bundle) {
+    let bundle = match secrets.get(&desired.consumer.bundle) {
         None => Reference::Missing,
         Some(secret) => Reference::Found(BundleSecret {
             uid: "uid".into(),
             resource_version: "1001".into(),
             immutable: secret.get("immutable").and_then(Value::as_bool).unwrap_or_default(),
             ..BundleSecret::of(
-                data(&desired.bundle)
+                data(&desired.consumer.bundle)
                     .into_iter()
                     .flatten()
                     .map(|(key, value)| (key, SecretSlice::from(value.expose_secret().as_bytes().to_vec())))

@@ -4,6 +4,8 @@
 #![allow(unreachable_pub)]
 // Each printer column has a type of its own.
 #![allow(clippy::duplicated_attributes)]
+// The variables of Quay's pods are AWS's, and so are their names.
+#![allow(clippy::struct_field_names)]
 
 use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
@@ -26,20 +28,31 @@ use super::status::QuayStorageStatus;
     doc = "Proves the S3 role of each storage location of one Quay registry by assuming it as Quay will, and keeps `DISTRIBUTED_STORAGE_CONFIG` in the registry's config bundle right.",
     printcolumn(json_path = r#".status.conditions[?(@.type=="Ready")].status"#, name = "Ready", type_ = "string"),
     printcolumn(json_path = r#".status.conditions[?(@.type=="Ready")].reason"#, name = "Reason", type_ = "string"),
-    printcolumn(json_path = ".spec.configBundleSecret", name = "Bundle", type_ = "string"),
+    printcolumn(json_path = ".status.configBundle.secretName", name = "Bundle", type_ = "string"),
     printcolumn(json_path = ".status.summary", name = "Summary", type_ = "string"),
     printcolumn(json_path = ".metadata.creationTimestamp", name = "Age", type_ = "date")
 )]
 #[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("has(self.registryRef) != has(self.configBundleSecret)").message("give exactly one of registryRef (with the Quay operator: the QuayRegistry names the bundle) and configBundleSecret (without it)"),
+    validation = Rule::new("!has(self.registryRef) || !has(self.consumerEnv)").message("remove consumerEnv: with registryRef the environment of Quay's pods is read from the QuayRegistry (overrides.env of components quay and mirror)"),
+    validation = Rule::new("self.locations.all(l, !has(l.auth.webIdentity) || !l.auth.webIdentity.annotateServiceAccount || (has(self.registryRef) && l.auth.webIdentity.serviceAccountName == self.registryRef.name + '-quay-app' && has(l.auth.webIdentity.roleArn)))").message("annotateServiceAccount needs registryRef, the service account of that registry's pods (<registry>-quay-app), and roleArn beside it"),
+)]
 pub struct QuayStorageSpec {
-    /// The name of the Secret that holds the registry's config bundle, as `spec.configBundleSecret` of the
-    /// QuayRegistry names it. It is in the same namespace; its key `config.yaml` is changed in place, and only after
-    /// the role has been proven.
+    /// The QuayRegistry whose storage it is: its `spec.configBundleSecret` is the bundle, and its component overrides
+    /// say what Quay's pods have in their environment. Exactly one of `registryRef` and `configBundleSecret`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub registry_ref: Option<RegistryRef>,
+
+    /// Without the Quay operator: the name of the Secret that holds the registry's config bundle. It is in the same
+    /// namespace; its key `config.yaml` is changed in place, and only after the role has been proven. Exactly one of
+    /// `registryRef` and `configBundleSecret`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 253))]
     #[x_kube(
         validation = Rule::new("self.matches('^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$')").message("configBundleSecret must be the name of a Secret in this namespace: lower-case letters, digits, '-' and '.', for example example-config-bundle"),
     )]
-    pub config_bundle_secret: String,
+    pub config_bundle_secret: Option<String>,
 
     /// The storage locations to prove and to write, 1 to 16. A location that leaves this list stays in the bundle:
     /// Quay's database may still point to it.
@@ -58,13 +71,25 @@ pub struct QuayStorageSpec {
     pub preference: Preference,
 
     /// The `AWS_*` variables that Quay's pods have: they decide which STS host Quay asks, and so where the role is
-    /// proven. Without them Quay asks the global one.
+    /// proven. Without them Quay asks the global one. Not beside `registryRef`, which says them itself.
     #[serde(default, skip_serializing_if = "ConsumerEnv::is_empty")]
     pub consumer_env: ConsumerEnv,
 
     /// How the role is proven.
     #[serde(default)]
     pub verification: Verification,
+}
+
+/// A QuayRegistry (`quay.redhat.com/v1`) of the same namespace.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RegistryRef {
+    /// The QuayRegistry's name.
+    #[schemars(length(min = 1, max = 244))]
+    #[x_kube(
+        validation = Rule::new("self.matches('^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$')").message("registryRef.name must be the name of a QuayRegistry in this namespace: lower-case letters, digits, '-' and '.'"),
+    )]
+    pub name: String,
 }
 
 /// Where the locations of a resource stand in `DISTRIBUTED_STORAGE_PREFERENCE`.
@@ -261,6 +286,13 @@ pub struct WebIdentity {
         validation = Rule::new("self.matches('^arn:(aws|aws-cn|aws-us-gov):iam::[0-9]{12}:role/([!-~]+/)?[A-Za-z0-9+=,.@_-]{1,64}$')").message("roleArn must be the ARN of an IAM role: arn:aws:iam::<12-digit account>:role/<name>"),
     )]
     pub role_arn: Option<String>,
+
+    /// Whether the operator adds the annotation `eks.amazonaws.com/role-arn` with `roleArn` where the service account
+    /// has none; it never changes one. Only with `registryRef`, for the service account of that registry's pods
+    /// (`<registry>-quay-app`), with `roleArn`, and where `registry-sts-annotate` was bound in the namespace. Quay's
+    /// pods get the role when they are restarted. In mode Skip nobody looks at the account, nor annotates it.
+    #[serde(default)]
+    pub annotate_service_account: bool,
 }
 
 /// An IAM user's access key, in a Secret.

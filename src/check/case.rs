@@ -68,13 +68,11 @@ impl Case {
 fn target(namespace: &str, desired: &Desired, wanted: &Wanted, seen: Seen) -> Result<Target, (Step, Verdict)> {
     let ended = match (&wanted.auth, seen) {
         (_, Seen::Nothing(why)) => return Err((Step::Principal, Verdict::Unknown(why))),
-        (Auth::AccessKey { role, sts, .. }, Seen::Key(key)) => {
-            wanted.assumed_with(&key, role, sts, &desired.environment)
-        }
+        (Auth::AccessKey { role, sts, .. }, Seen::Key(key)) => wanted.assumed_with(&key, role, sts, &desired.consumer),
         (Auth::WebIdentity(identity), Seen::Account(seen)) => seen
             .and_then(|seen| PodIdentity::of(identity, namespace, &seen))
             .map_err(|failure| (Step::Principal, failure))
-            .and_then(|pod| wanted.assumed_by(&pod, &desired.environment)),
+            .and_then(|pod| wanted.assumed_by(&pod, &desired.consumer)),
         (Auth::AccessKey { .. }, Seen::Account(_)) | (Auth::WebIdentity(_), Seen::Key(_)) => {
             return Err((Step::Principal, Verdict::Unknown("Nobody looked who assumes the role.".into())));
         }

@@ -9,9 +9,9 @@ use kube::core::DeserializeGuard;
 use super::case::{Case, Seen};
 use crate::api::{QuayStorage, without_values};
 use crate::cluster::grants::Grants;
-use crate::cluster::{ApiProblem, accounts, answered, secrets};
-use crate::plan::Desired;
+use crate::cluster::{ApiProblem, accounts, answered, registries, secrets};
 use crate::plan::desired::{Allowed, Auth};
+use crate::plan::{Desired, Source};
 use crate::resource::ResourceId;
 
 /// Why there is nothing to look at.
@@ -49,7 +49,14 @@ pub async fn cases(
     })?;
     let invalid = |why: String| NoCases::Invalid(who.clone(), why);
     let resource = read.0.map_err(|error| invalid(without_values(&error.error)))?;
-    let desired = Desired::parse(&resource.spec, allowed).map_err(|failure| invalid(failure.message))?;
+    let consumer = match Source::parse(&resource.spec).map_err(|failure| invalid(failure.message))? {
+        Source::Secret(consumer) => consumer,
+        Source::Registry(name) => {
+            let seen = registries::seen(client, grants, &who.namespace, &name).await;
+            seen.consumer(&name).map_err(|failure| invalid(failure.message))?
+        }
+    };
+    let desired = Desired::parse(&resource.spec, consumer, allowed).map_err(|failure| invalid(failure.message))?;
     let mut cases = Vec::new();
     for location in &desired.locations {
         let seen = match location.wanted.as_ref().ok().map(|wanted| &wanted.auth) {

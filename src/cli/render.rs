@@ -13,7 +13,8 @@ use crate::plan::desired::{Allowed, AllowedEndpoints};
 
 /// Print what the operator would write, without a cluster, a network or a proof.
 ///
-/// Reads QuayStorages and the Secrets that they name (data or stringData; other kinds are passed over). For pipelines
+/// Reads QuayStorages, and the Secrets and QuayRegistries that they name (Secrets with data or stringData; other kinds
+/// are passed over). For pipelines
 /// that keep the bundle in Git: the edit is the operator's own, and what it or the API server would refuse is refused
 /// here, with exit code 1 and nothing on stdout; but nothing is proven.
 ///

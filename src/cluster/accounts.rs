@@ -1,13 +1,16 @@
-//! What is to be known of a service account before a role is tried as it.
+//! What is to be known of a service account before a role is tried as it, and the one change that is made to it.
 
 use k8s_openapi::api::admissionregistration::v1::MutatingWebhookConfiguration;
 use k8s_openapi::api::core::v1::ServiceAccount;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Client;
-use kube::api::{Api, PartialObjectMeta};
+use kube::api::{Api, PartialObjectMeta, Patch, PatchParams};
+use serde_json::json;
 
 use super::grants::Grants;
+use super::secrets::FIELD_MANAGER;
 use super::{ApiProblem, answered};
-use crate::plan::web_identity::AccountSeen;
+use crate::plan::web_identity::{AccountSeen, Annotation, ROLE_ARN};
 use crate::reason::{Failure, Reason};
 
 /// The configuration that puts role and token into pods, as EKS and OpenShift name it.
@@ -22,13 +25,33 @@ pub async fn read(client: &Client, namespace: &str, name: &str) -> Result<Accoun
     let webhooks: Api<PartialObjectMeta<MutatingWebhookConfiguration>> = Api::all(client.clone());
     let (account, webhook) =
         tokio::join!(answered(accounts.get_metadata(name)), answered(webhooks.get_metadata_opt(WEBHOOK)),);
-    let metadata = account?.metadata;
-    Ok(AccountSeen {
+    // Where it may not be seen, whether it is there cannot be known, and is not held against the registry.
+    Ok(AccountSeen { has_webhook: !matches!(webhook, Ok(None)), ..without_webhook(account?.metadata) })
+}
+
+/// Adds the annotation to the very account at the very version that was observed; anything else is a `Conflict`.
+///
+/// # Errors
+/// What the API server answered instead; then nothing was added.
+pub async fn annotate(client: &Client, namespace: &str, annotation: &Annotation) -> Result<AccountSeen, ApiProblem> {
+    let accounts: Api<ServiceAccount> = Api::namespaced(client.clone(), namespace);
+    let patch = json!({"metadata": {
+        "uid": annotation.uid,
+        "resourceVersion": annotation.resource_version,
+        "annotations": {ROLE_ARN: annotation.role.as_str()},
+    }});
+    let params = PatchParams { field_manager: Some(FIELD_MANAGER.into()), ..PatchParams::default() };
+    let account = answered(accounts.patch_metadata(&annotation.account, &params, &Patch::Merge(&patch))).await?;
+    Ok(without_webhook(account.metadata))
+}
+
+fn without_webhook(metadata: ObjectMeta) -> AccountSeen {
+    AccountSeen {
         uid: metadata.uid.unwrap_or_default(),
+        resource_version: metadata.resource_version.unwrap_or_default(),
         annotations: metadata.annotations.unwrap_or_default(),
-        // Where it may not be seen, whether it is there cannot be known, and is not held against the registry.
-        has_webhook: !matches!(webhook, Ok(None)),
-    })
+        has_webhook: false,
+    }
 }
 
 /// A service account as it was read, or why it was not and what to change.

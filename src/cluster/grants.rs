@@ -41,10 +41,27 @@ impl Grants {
         self.bind(namespace, "registry-sts-mint").await
     }
 
+    /// The command that lets the operator annotate service accounts of a namespace.
+    pub async fn annotate(&self, namespace: &str) -> String {
+        self.bind(namespace, "registry-sts-annotate").await
+    }
+
+    /// The commands that let the operator see `QuayRegistries`.
+    pub async fn registries(&self) -> String {
+        let (role, subject) = ("registry-sts-registries", self.subject().await);
+        format!(
+            "kubectl create clusterrole {role} --verb=get,list,watch --resource=quayregistries.quay.redhat.com && kubectl create clusterrolebinding {role} --clusterrole={role} {subject}"
+        )
+    }
+
     async fn bind(&self, namespace: &str, role: &str) -> String {
-        let subject = self.subject.get_or_try_init(|| self.ask()).await;
-        let subject = subject.map_or(UNKNOWN_SUBJECT, String::as_str);
+        let subject = self.subject().await;
         format!("kubectl -n {namespace} create rolebinding {role} --clusterrole={role} {subject}")
+    }
+
+    async fn subject(&self) -> &str {
+        let subject = self.subject.get_or_try_init(|| self.ask()).await;
+        subject.map_or(UNKNOWN_SUBJECT, String::as_str)
     }
 
     async fn ask(&self) -> Result<String, super::ApiProblem> {

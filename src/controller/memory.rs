@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use crate::api::QuayStorage;
 use crate::cluster::version::Version;
+use crate::consumer::Consumer;
 use crate::plan::key::AccessKey;
 use crate::plan::web_identity::AccountSeen;
 use crate::plan::{ProofState, Standings};
@@ -18,6 +19,8 @@ pub(super) struct Memory {
     pub(super) met: Option<i64>,
     /// Something is to be written, so that what an earlier process proved is proven at once.
     pub(super) urgent: bool,
+    /// The bundle that was meant then.
+    pub(super) bundle: Option<String>,
     /// Since when answers of AWS are awaited, while they are.
     pub(super) awaiting: Option<Instant>,
     /// The uid of the resource that is remembered: another of the same name is another resource.
@@ -70,6 +73,7 @@ pub(super) struct AccountReading {
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct Inputs {
     pub(super) generation: Option<i64>,
+    pub(super) consumer: Consumer,
     pub(super) bundle: Version,
     pub(super) has_elder: bool,
     pub(super) locations: Vec<LocationInput>,

@@ -1,5 +1,7 @@
 //! The controller: it turns watches into passes over resources, and a pass is observe, plan, act, report.
 
+mod annotate;
+mod consumer;
 mod memory;
 mod observe;
 mod principals;
@@ -27,6 +29,7 @@ use crate::api::QuayStorage;
 use crate::aws::Aws;
 use crate::cluster::grants::Grants;
 use crate::cluster::namespaces::TerminatingNamespaces;
+use crate::cluster::registries::Registries;
 use crate::cluster::secret_watches::SecretWatches;
 use crate::cluster::tokens::Tokens;
 use crate::cluster::{ApiProblem, REQUEST_TIMEOUT};
@@ -60,6 +63,7 @@ struct Context {
     client: Client,
     proofs: ProofRoom,
     secrets: SecretWatches,
+    registries: Registries,
     terminating: TerminatingNamespaces,
     grants: Arc<Grants>,
     events: Recorder,
@@ -82,6 +86,7 @@ impl Context {
         self.memories.lock().unwrap_or_else(PoisonError::into_inner).remove(who);
         self.proofs.keep_only(who, &[]);
         self.secrets.forget(who);
+        self.registries.forget(who);
     }
 }
 
@@ -94,7 +99,8 @@ pub async fn run(client: Client, aws: Aws, options: Options, stop: CancellationT
     let prover = Prover::new(aws, Some(tokens), options.sts_calls_per_second);
     let context = Arc::new(Context {
         proofs: ProofRoom::new(prover, trigger.clone()),
-        secrets: SecretWatches::new(client.clone(), trigger),
+        secrets: SecretWatches::new(client.clone(), trigger.clone()),
+        registries: Registries::new(client.clone(), options.namespace.clone(), trigger),
         terminating: TerminatingNamespaces::default(),
         grants,
         events: Recorder::new(client.clone(), Reporter { controller: "registry-sts".into(), instance: None }),

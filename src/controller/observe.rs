@@ -8,7 +8,7 @@ use kube::{Resource as _, ResourceExt as _};
 
 use super::memory::{Inputs, LocationInput, Memory, ProofInput};
 use super::principals::{self, note};
-use super::{Context, Stored};
+use super::{Context, Stored, consumer};
 use crate::api::QuayStorage;
 use crate::api::quay_storage::Mode;
 use crate::cluster::version::Version;
@@ -78,8 +78,9 @@ pub(super) async fn observe(
         });
         locations.push(ObservedLocation {
             principal: known.principal,
+            account: known.account,
             proof,
-            written_at: written_at(resource, &desired.bundle, &location.name),
+            written_at: last_place(resource, desired, &location.name),
             claimed_by,
         });
     }
@@ -90,11 +91,13 @@ pub(super) async fn observe(
     let generation = resource.metadata.generation;
     let is_pending = |location: &ObservedLocation| location.proof == ProofState::Pending;
     let wait = awaited(memory, locations.iter().any(is_pending));
-    let (bundle, version) = if wait.is_some() || locations.iter().all(is_pending) {
+    let may_be_written = desired.consumer.hindrance.is_none();
+    let (bundle, version) = if wait.is_some() || !may_be_written || locations.iter().all(is_pending) {
         (ObservedBundle::NotLooked, None)
     } else {
         let looked = observe_bundle(context, who, desired, memory, |bundle| Inputs {
             generation,
+            consumer: desired.consumer.clone(),
             bundle,
             has_elder,
             locations: inputs.clone(),
@@ -103,7 +106,8 @@ pub(super) async fn observe(
         unwatched |= looked.1.is_none();
         looked
     };
-    let inputs = version.map(|bundle| Inputs { generation, bundle, has_elder, locations: inputs });
+    let consumer = desired.consumer.clone();
+    let inputs = version.map(|bundle| Inputs { generation, consumer, bundle, has_elder, locations: inputs });
     let observation = Observation { locations, bundle, unwatched: None, has_elder };
     Seen { observation, inputs, next_proof, unwatched, wait }
 }
@@ -133,6 +137,14 @@ fn written_at(resource: &QuayStorage, bundle: &str, location: &str) -> Option<St
     written.locations.iter().find(|l| l.name == location).map(|l| l.place.clone())
 }
 
+/// Where this resource last wrote a location of the same Quay: its registry may have named another bundle then, and
+/// Quay's blobs are where they were.
+fn last_place(resource: &QuayStorage, desired: &Desired, location: &str) -> Option<String> {
+    let last = resource.status.as_ref()?.config_bundle.as_ref()?;
+    let bundle = if desired.consumer.registry.is_some() { &last.secret_name } else { &desired.consumer.bundle };
+    written_at(resource, bundle, location)
+}
+
 async fn observe_bundle(
     context: &Context,
     who: &ResourceId,
@@ -140,15 +152,15 @@ async fn observe_bundle(
     memory: &Memory,
     inputs_at: impl Fn(Version) -> Inputs,
 ) -> (ObservedBundle, Option<Version>) {
-    let known = context.secrets.version(&who.namespace, &desired.bundle);
+    let known = context.secrets.version(&who.namespace, &desired.consumer.bundle);
     if let (Some(version), Some((inputs, standings))) = (&known, &memory.settled)
         && *inputs == inputs_at(version.clone())
     {
         return (ObservedBundle::Unchanged(standings.clone()), known);
     }
-    let before = context.secrets.before_request(&who.namespace, &desired.bundle);
-    let (bundle, version) = read_bundle(context, who, &desired.bundle).await;
-    note(context, who, &desired.bundle, before.as_ref(), version.as_ref());
+    let before = context.secrets.before_request(&who.namespace, &desired.consumer.bundle);
+    let (bundle, version) = read_bundle(context, who, &desired.consumer.bundle).await;
+    note(context, who, &desired.consumer.bundle, before.as_ref(), version.as_ref());
     (ObservedBundle::Read(bundle), version)
 }
 
@@ -163,15 +175,16 @@ async fn read_bundle(context: &Context, who: &ResourceId, name: &str) -> (Refere
     }
 }
 
-/// The other resources that name the same bundle.
+/// The other resources of the same bundle, whether they name it or their registry does.
 fn sharing(context: &Context, who: &ResourceId, desired: &Desired) -> Vec<Arc<Stored>> {
     context.resources.state_filter(|other| {
         let meta = other.meta();
-        let spec = other.0.as_ref().ok().map(|other| &other.spec);
         meta.namespace.as_deref() == Some(&who.namespace)
             && meta.name.as_deref() != Some(&who.name)
             && meta.deletion_timestamp.is_none()
-            && spec.is_some_and(|spec| spec.config_bundle_secret == desired.bundle)
+            && other.0.as_ref().is_ok_and(|other| {
+                consumer::bundle_of(context, &who.namespace, other).as_deref() == Some(&desired.consumer.bundle)
+            })
     })
 }
 
@@ -188,7 +201,7 @@ fn has_elder(resource: &QuayStorage, sharing: &[Arc<Stored>]) -> bool {
 fn claimed_by(resource: &QuayStorage, sharing: &[Arc<Stored>], desired: &Desired, location: &str) -> Option<String> {
     let others = sharing.iter().filter_map(|other| other.0.as_ref().ok());
     let claimants = others.filter(|other| other.spec.locations.iter().any(|l| l.name == location)).chain([resource]);
-    let owner = claim::owner(claimants.map(|claimant| claim_of(claimant, &desired.bundle, location)));
+    let owner = claim::owner(claimants.map(|claimant| claim_of(claimant, &desired.consumer.bundle, location)));
     owner.filter(|owner| Some(*owner) != resource.metadata.name.as_deref()).map(str::to_owned)
 }
 
@@ -203,7 +216,9 @@ fn claim_of<'a>(resource: &'a QuayStorage, bundle: &str, location: &str) -> Clai
 /// What a proof is of: uid and version of the key's Secret or the account, and a hash of what is no secret.
 fn proof_of(target: &Target, principal: Option<&Version>) -> String {
     let sts = target.sts.driver.host();
-    let hash = fingerprint([target.role.as_str(), target.bucket.as_str(), &target.prefix(), target.region(), &sts]);
+    let parts = [target.role.as_str(), target.bucket.as_str(), &target.prefix(), target.region(), &sts];
+    let endpoint_gets_sts = target.endpoint_gets_sts.map(|gets| if gets { "true" } else { "false" });
+    let hash = fingerprint(parts.into_iter().chain(endpoint_gets_sts));
     let hash = hex(hash.get(..8).unwrap_or_default());
     match principal {
         Some(Version::At { uid, resource_version }) => format!("{uid}/{resource_version}/{hash}"),

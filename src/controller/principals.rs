@@ -9,7 +9,7 @@ use crate::api::quay_storage::Mode;
 use crate::cluster::version::Version;
 use crate::cluster::{accounts, secrets};
 use crate::plan::desired::{Auth, Desired, DesiredLocation, Wanted, WebIdentity};
-use crate::plan::web_identity::PodIdentity;
+use crate::plan::web_identity::{AccountSeen, PodIdentity};
 use crate::reason::{Failure, Reason};
 use crate::resource::ResourceId;
 use crate::target::{Principal, Target};
@@ -25,6 +25,8 @@ pub(super) struct Known {
     pub(super) principal: Result<Principal, Failure>,
     /// What is to be proven, or the step at which that ends.
     pub(super) target: Result<Target, (Step, Failure)>,
+    /// The service account, where one was looked at.
+    pub(super) account: Option<AccountSeen>,
     /// The version of what that was read from, if it is known.
     pub(super) version: Option<Version>,
     /// It may change without a watch that tells.
@@ -38,6 +40,7 @@ impl Known {
         Self {
             principal: Err(failure.clone()),
             target: Err((Step::Principal, failure.clone())),
+            account: None,
             version: None,
             is_unwatched: false,
             look_again: None,
@@ -74,10 +77,11 @@ fn of_wanted(who: &ResourceId, desired: &Desired, wanted: &Wanted, memory: &Memo
                     format!("Secret {secret} was not read."),
                 ));
             };
-            let target = wanted.assumed_with(&reading.key, role, sts, &desired.environment);
+            let target = wanted.assumed_with(&reading.key, role, sts, &desired.consumer);
             Known {
                 principal: reading.key.clone().map(Principal::Key),
                 target,
+                account: None,
                 version: reading.version.clone(),
                 is_unwatched: reading.version.is_none(),
                 look_again: None,
@@ -94,28 +98,37 @@ fn of_account(who: &ResourceId, desired: &Desired, wanted: &Wanted, identity: &W
         let failure = Failure::new(Reason::AccountUnusable, "The service account is not looked at (mode Skip).");
         let target = Err((Step::Principal, failure));
         let version = Some(Version::Absent);
-        return Known { principal: Ok(principal), target, version, is_unwatched: false, look_again: None };
+        return Known {
+            principal: Ok(principal),
+            target,
+            account: None,
+            version,
+            is_unwatched: false,
+            look_again: None,
+        };
     }
     let Some(reading) = memory.accounts.get(&identity.account) else {
         let failure = format!("Service account {} was not read.", identity.account);
         return Known { is_unwatched: true, ..Known::nobody(&Failure::new(Reason::AccountUnusable, failure)) };
     };
-    let pod = match reading.seen.as_ref().map_err(Clone::clone) {
+    let account = reading.seen.as_ref().ok().cloned();
+    let pod = match &reading.seen {
         Ok(seen) => PodIdentity::of(identity, &who.namespace, seen),
-        Err(failure) => Err(failure),
+        Err(failure) => Err(failure.clone()),
     };
     let pod = match pod {
         Ok(pod) => pod,
-        Err(failure) => return Known { is_unwatched: true, ..Known::nobody(&failure) },
+        Err(failure) => return Known { account, is_unwatched: true, ..Known::nobody(&failure) },
     };
     let principal = Principal::Account(pod.account.clone());
-    let target = wanted.assumed_by(&pod, &desired.environment);
+    let target = wanted.assumed_by(&pod, &desired.consumer);
     // What counts of the account is what is proven: another annotation is another version.
     let version = Version::At { uid: pod.account.uid, resource_version: pod.role.to_string() };
     let look_again = desired.interval.mul_f64(ACCOUNT_AGE).saturating_sub(reading.at.elapsed());
     Known {
         principal: Ok(principal),
         target,
+        account,
         version: Some(version),
         is_unwatched: false,
         look_again: Some(look_again),
@@ -172,14 +185,14 @@ async fn read_certificates(context: &Context, who: &ResourceId, desired: &Desire
         memory.certificates = None;
         return;
     }
-    let known = context.secrets.version(&who.namespace, &desired.bundle);
+    let known = context.secrets.version(&who.namespace, &desired.consumer.bundle);
     if known.is_some() && memory.certificates.as_ref().map(|(version, _)| version) == known.as_ref() {
         return;
     }
-    let before = context.secrets.before_request(&who.namespace, &desired.bundle);
+    let before = context.secrets.before_request(&who.namespace, &desired.consumer.bundle);
     // That it cannot be read is said where it is planned with.
-    let read = secrets::read_bundle(&context.client, &who.namespace, &desired.bundle).await.ok();
-    note(context, who, &desired.bundle, before.as_ref(), read.as_ref().map(|read| &read.version));
+    let read = secrets::read_bundle(&context.client, &who.namespace, &desired.consumer.bundle).await.ok();
+    note(context, who, &desired.consumer.bundle, before.as_ref(), read.as_ref().map(|read| &read.version));
     memory.certificates = read.map(|read| (read.version, read.content.certificates));
 }
 

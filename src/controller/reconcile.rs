@@ -8,6 +8,8 @@ use kube::api::Resource as _;
 use kube::runtime::controller::Action;
 use kube::runtime::reflector::ObjectRef;
 
+use super::annotate::annotate;
+use super::consumer::{self, Undesired};
 use super::memory::{Inputs, Memory, Wrote};
 use super::observe::{Seen, observe};
 use super::{Context, Stored, id, report};
@@ -70,18 +72,28 @@ async fn pass_over(
 ) -> Result<Action, ApiProblem> {
     let generation = resource.metadata.generation;
     let before = resource.status.as_ref();
-    let desired = match Desired::parse(&resource.spec, &context.allowed) {
+    let parsed = match consumer::desired(context, who, resource).await {
+        Ok(desired) => Ok(desired),
+        // The watch tells when it is complete; the limit is for a watch that never says anything.
+        Err(Undesired::Starting) => return Ok(Action::requeue(UNWATCHED_RETRY)),
+        Err(Undesired::Invalid(failure)) => Err(Outcome::Invalid(failure)),
+        Err(Undesired::Unresolved(failure)) => Err(Outcome::Unresolved(failure)),
+    };
+    let desired = match parsed {
         Ok(desired) => desired,
-        Err(invalid) => {
-            let status = status::report(&Outcome::Invalid(invalid), before, generation, Timestamp::now());
+        Err(outcome) => {
+            // What it waits for is the spec or the registry, and a watch tells of both.
+            let status = status::report(&outcome, before, generation, Timestamp::now());
             report::status(context, who, resource, memory, status).await?;
             return Ok(Action::await_change());
         }
     };
     let health = context.secrets.refer(who, desired.secrets());
-    if is_new {
+    let bundle = Some(desired.consumer.bundle.clone());
+    if is_new || memory.bundle != bundle {
+        memory.bundle = bundle;
         // It may claim a location of the bundle now, or give one up.
-        context.secrets.tell_the_others(who, &desired.bundle);
+        context.secrets.tell_the_others(who, &desired.consumer.bundle);
     }
     if health == Health::Starting {
         // The watch tells when it is complete; the limit is for a watch that never says anything.
@@ -98,11 +110,11 @@ async fn pass_over(
         memory.wrote = Some(Wrote::after(memory.wrote.take(), write.intent));
         report::written(context, resource, write).await;
     }
-    memory.unreported.take_if(|(secret, _)| *secret != desired.bundle);
+    memory.unreported.take_if(|(secret, _)| *secret != desired.consumer.bundle);
     let act_again = acted.again();
     let written = acted.into_status(memory.unreported.as_ref());
 
-    let outcome = Outcome::Planned { bundle: &desired.bundle, plan: &plan, written: &written };
+    let outcome = Outcome::Planned { bundle: &desired.consumer.bundle, plan: &plan, written: &written };
     let status = status::report(&outcome, before, generation, Timestamp::now());
     let is_pending = status::is_pending(&status);
     if is_pending && before.and_then(|before| before.observed_generation) == generation {
@@ -138,6 +150,11 @@ async fn look_and_act(
         let plan = Plan::make(desired, &seen.observation);
         if plan.needs_proof() && !memory.urgent {
             memory.urgent = true;
+            continue;
+        }
+        if !plan.annotations.is_empty() && looks < LOOKS {
+            annotate(context, who, resource, &plan.annotations, memory).await;
+            looks += 1;
             continue;
         }
         let acted = match contest(memory, &plan) {
@@ -218,7 +235,7 @@ async fn act(context: &Context, who: &ResourceId, plan: &Plan) -> Acted {
         ApiProblem::Forbidden => Acted::Failed(Failure::new(
             Reason::BundleForbidden,
             format!(
-                "The operator may not change Secret {secret} (spec.configBundleSecret). Grant it: {} If it is granted, an admission policy refuses the change.",
+                "The operator may not change Secret {secret}. Grant it: {} If it is granted, an admission policy refuses the change.",
                 context.grants.bundle(&who.namespace).await
             ),
         )),

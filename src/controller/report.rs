@@ -17,6 +17,7 @@ use crate::api::status::QuayStorageStatus;
 use crate::api::{QuayStorage, without_values};
 use crate::cluster::secrets::FIELD_MANAGER;
 use crate::cluster::{ApiProblem, answered};
+use crate::plan::web_identity::{Annotation, ROLE_ARN};
 use crate::plan::{BundleWrite, Desired};
 use crate::reason::{Failure, Reason};
 use crate::resource::ResourceId;
@@ -37,13 +38,23 @@ pub(super) async fn written(context: &Context, resource: &QuayStorage, write: &B
     publish(context, resource.object_ref(&()), EventType::Normal, "BundleWritten", "Write", note).await;
 }
 
+/// Tells of an annotation that was added to a service account.
+pub(super) async fn annotated(context: &Context, resource: &QuayStorage, annotation: &Annotation) {
+    let Annotation { account, role, .. } = annotation;
+    let note = format!(
+        "Added annotation {ROLE_ARN} with {role} to service account {account}. Restart Quay's pods: they get the role when they start."
+    );
+    tracing::info!(resource = %resource.name_any(), namespace = resource.namespace().unwrap_or_default(), "{note}");
+    publish(context, resource.object_ref(&()), EventType::Normal, "AccountAnnotated", "Annotate", note).await;
+}
+
 /// Tells of the locations that left the spec: their entries stay, for Quay's database may point to them.
 pub(super) async fn orphans(context: &Context, resource: &QuayStorage, desired: &Desired) {
     let Some(before) = resource.status.as_ref().and_then(|status| status.config_bundle.as_ref()) else { return };
     let is_desired = |name: &String| desired.locations.iter().any(|location| location.name == *name);
     let names = before.locations.iter().map(|location| &location.name);
     let orphans: Vec<&str> = names.filter(|name| !is_desired(name)).map(String::as_str).collect();
-    if orphans.is_empty() || before.secret_name != desired.bundle {
+    if orphans.is_empty() || before.secret_name != desired.consumer.bundle {
         return;
     }
     let note = format!(

@@ -40,7 +40,8 @@ impl Manifests {
         refused.extend(self.twice());
         let mut parsed = Vec::new();
         for resource in &self.resources {
-            match Desired::parse(&resource.object.spec, allowed) {
+            let parse = |consumer| Desired::parse(&resource.object.spec, consumer, allowed);
+            match self.consumer_if_known(resource).and_then(parse) {
                 Ok(desired) => parsed.push(Parsed { resource, desired }),
                 Err(failure) => refused.push(resource.refused("", failure)),
             }

@@ -5,6 +5,7 @@ mod document;
 pub mod offline;
 mod position;
 mod refused;
+mod registry;
 mod schema;
 mod secret;
 mod splice;
@@ -23,6 +24,7 @@ use crate::api::{QuayStorage, without_values};
 use crate::reason::{Failure, Reason};
 use document::{Source, documents};
 use position::FieldPath;
+use registry::RegistryManifest;
 use secret::ManifestText;
 
 const API_VERSION: &str = "registry-sts.dev/v1alpha1";
@@ -32,6 +34,7 @@ const API_VERSION: &str = "registry-sts.dev/v1alpha1";
 pub struct Manifests {
     resources: Vec<Resource>,
     secrets: Vec<SecretManifest>,
+    registries: Vec<RegistryManifest>,
     /// What is wrong with resources that the API server would not take, or not as they are meant.
     invalid: Vec<Refused>,
 }
@@ -96,6 +99,7 @@ impl Manifests {
                 }
             }
             Some("QuayStorage") => self.add_resource(value, source, path),
+            Some(crate::registry::KIND) => self.registries.extend(RegistryManifest::new(&value, source.at(path))),
             Some("Secret") => {
                 let name = name_of(&value);
                 let own = path.is_root().then(|| SecretString::from(source.document.text));

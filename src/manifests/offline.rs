@@ -3,6 +3,7 @@
 use secrecy::{ExposeSecret as _, SecretSlice, SecretString};
 
 use super::{Manifests, Refused, Resource, SecretManifest, Unwritable};
+use crate::consumer::Consumer;
 use crate::plan::claim::{self, Claimant};
 use crate::plan::desired::{Allowed, Auth, DesiredLocation};
 use crate::plan::observation::{BundleSecret, CONFIG, ObservedBundle, ObservedLocation, Reference};
@@ -46,9 +47,10 @@ enum Target {
     Secret(usize),
 }
 
-/// A resource that can be planned, and the bundle that it names.
+/// A resource that can be planned, the Quay that reads its bundle, and that bundle.
 struct Asked<'a> {
     resource: &'a Resource,
+    consumer: Consumer,
     target: Target,
 }
 
@@ -65,8 +67,8 @@ impl Manifests {
         }
         let mut asked = Vec::new();
         for resource in &self.resources {
-            match self.target(resource, plain) {
-                Ok(target) => asked.push(Asked { resource, target }),
+            match self.asked(resource, plain) {
+                Ok(one) => asked.push(one),
                 Err(failure) => refused.push(resource.refused("", failure)),
             }
         }
@@ -128,13 +130,15 @@ impl Manifests {
         urls
     }
 
-    fn target(&self, resource: &Resource, plain: Option<&PlainFile>) -> Result<Target, Failure> {
-        if plain.is_some() {
-            return Ok(Target::Plain);
-        }
-        let name = &resource.object.spec.config_bundle_secret;
+    fn asked<'a>(&self, resource: &'a Resource, plain: Option<&PlainFile>) -> Result<Asked<'a>, Failure> {
+        let consumer = self.consumer(resource)?;
         let reasons = (Reason::BundleMissing, Reason::BundleUnreadable);
-        self.secret(resource.namespace(), name, "spec.configBundleSecret", reasons).map(Target::Secret)
+        let target = if plain.is_some() {
+            Target::Plain
+        } else {
+            Target::Secret(self.secret(resource.namespace(), &consumer.bundle, &consumer.field(), reasons)?)
+        };
+        Ok(Asked { resource, consumer, target })
     }
 
     fn secret_at(&self, target: Target) -> Option<&SecretManifest> {
@@ -173,8 +177,8 @@ impl Manifests {
         allowed: &Allowed,
     ) -> Result<Option<SecretString>, Vec<Refused>> {
         let resource = one.resource;
-        let desired =
-            Desired::parse(&resource.object.spec, allowed).map_err(|invalid| vec![resource.refused("", invalid)])?;
+        let desired = Desired::parse(&resource.object.spec, one.consumer.clone(), allowed)
+            .map_err(|invalid| vec![resource.refused("", invalid)])?;
         let locations = desired.locations.iter().map(|location| self.observe(one, all, location)).collect();
         let bundle = ObservedBundle::Read(Reference::Found(bundle));
         let plan =
@@ -194,7 +198,7 @@ impl Manifests {
             Err(failure) => ProofState::Failed(Step::Principal, failure.clone()),
         };
         let claimed_by = claimant(one, all, &location.name).map(Resource::name);
-        ObservedLocation { principal, proof, written_at: None, claimed_by }
+        ObservedLocation { principal, account: None, proof, written_at: None, claimed_by }
     }
 }
 

@@ -74,30 +74,58 @@ impl Manifests {
         field: &str,
         (missing, unreadable): (Reason, Reason),
     ) -> Result<usize, Failure> {
-        let named = |(_, secret): &(usize, &SecretManifest)| secret.name() == Some(name);
-        let here = |(_, secret): &(usize, &SecretManifest)| may_be_the_same(secret.namespace(), namespace);
-        let called = qualified(namespace, name);
-        let mut candidates = self.secrets.iter().enumerate().filter(named).filter(here);
-        match (candidates.next(), candidates.next()) {
-            (Some((index, _)), None) => Ok(index),
-            (Some((_, first)), Some((_, second))) => Err(Failure::new(
-                unreadable,
-                format!(
-                    "Secret {called} ({field}) stands twice among the manifests: in {} and in {}. {}",
-                    first.origin,
-                    second.origin,
-                    keep_one((&first.origin, first.namespace()), (&second.origin, second.namespace()))
-                ),
-            )),
-            (None, _) => {
-                let elsewhere = self.secrets.iter().enumerate().find(named).map_or_else(String::new, |(_, secret)| {
-                    format!(" (Secret {} is of another namespace.)", secret.called())
-                });
-                Err(Failure::new(
-                    missing,
-                    format!("Secret {called} ({field}) is not among the manifests: add its file with -f.{elsewhere}"),
-                ))
-            }
+        let all = self.secrets.iter().map(|secret| Named {
+            origin: &secret.origin,
+            namespace: secret.namespace(),
+            name: secret.name(),
+        });
+        find(all, ("Secret", name), namespace, field, (missing, unreadable))
+    }
+}
+
+/// A manifest that others may refer to.
+pub(super) struct Named<'a> {
+    pub(super) origin: &'a Origin,
+    pub(super) namespace: Option<&'a str>,
+    pub(super) name: Option<&'a str>,
+}
+
+impl Named<'_> {
+    fn called(&self) -> String {
+        format!("{} in {}", qualified(self.namespace, self.name.unwrap_or_default()), self.origin)
+    }
+}
+
+/// The index of the one manifest of a name in a namespace; `field` refers to it.
+pub(super) fn find<'a>(
+    all: impl Iterator<Item = Named<'a>>,
+    (kind, name): (&str, &str),
+    namespace: Option<&str>,
+    field: &str,
+    (missing, unreadable): (Reason, Reason),
+) -> Result<usize, Failure> {
+    let named: Vec<(usize, Named<'_>)> = all.enumerate().filter(|(_, one)| one.name == Some(name)).collect();
+    let mut here = named.iter().filter(|(_, one)| may_be_the_same(one.namespace, namespace));
+    let called = qualified(namespace, name);
+    match (here.next(), here.next()) {
+        (Some((index, _)), None) => Ok(*index),
+        (Some((_, first)), Some((_, second))) => Err(Failure::new(
+            unreadable,
+            format!(
+                "{kind} {called} ({field}) stands twice among the manifests: in {} and in {}. {}",
+                first.origin,
+                second.origin,
+                keep_one((first.origin, first.namespace), (second.origin, second.namespace))
+            ),
+        )),
+        (None, _) => {
+            let elsewhere = named
+                .first()
+                .map_or_else(String::new, |(_, one)| format!(" ({kind} {} is of another namespace.)", one.called()));
+            Err(Failure::new(
+                missing,
+                format!("{kind} {called} ({field}) is not among the manifests: add its file with -f.{elsewhere}"),
+            ))
         }
     }
 }

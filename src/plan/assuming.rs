@@ -4,7 +4,7 @@ use super::desired::Wanted;
 use super::key::AccessKey;
 use super::web_identity::PodIdentity;
 use crate::arn::RoleArn;
-use crate::consumer::{Environment, StsEndpoints};
+use crate::consumer::{Consumer, StsEndpoints};
 use crate::reason::Failure;
 use crate::target::{Principal, Target, same_partition, sts_endpoints};
 use crate::verdict::Step;
@@ -19,22 +19,26 @@ impl Wanted {
         key: &Result<AccessKey, Failure>,
         role: &RoleArn,
         sts: &Result<StsEndpoints, Failure>,
-        known: &Environment,
+        consumer: &Consumer,
     ) -> Result<Target, (Step, Failure)> {
         let key = key.as_ref().map_err(|failure| (Step::Principal, failure.clone()))?;
         let sts = sts.as_ref().map_err(|failure| (Step::AssumeRole, failure.clone()))?;
-        Ok(self.target(Principal::Key(key.clone()), role.clone(), sts.clone(), known))
+        let asked = (sts.clone(), &consumer.environment);
+        Ok(self.target(Principal::Key(key.clone()), role.clone(), asked, consumer.version))
     }
 
     /// By Quay's pods, which have the role and the environment that their service account gives them.
     ///
     /// # Errors
     /// The step that fails before anything is asked.
-    pub fn assumed_by(&self, pod: &PodIdentity, known: &Environment) -> Result<Target, (Step, Failure)> {
-        let environment = pod.environment(known);
+    pub fn assumed_by(&self, pod: &PodIdentity, consumer: &Consumer) -> Result<Target, (Step, Failure)> {
+        let environment = pod.environment(&consumer.environment);
         same_partition(&pod.role, &self.endpoint)
             .and_then(|()| sts_endpoints(&environment, &pod.role))
-            .map(|sts| self.target(Principal::Account(pod.account.clone()), pod.role.clone(), sts, &environment))
+            .map(|sts| {
+                let principal = Principal::Account(pod.account.clone());
+                self.target(principal, pod.role.clone(), (sts, &environment), consumer.version)
+            })
             .map_err(|failure| (Step::AssumeRole, failure))
     }
 }

@@ -4,26 +4,26 @@ use std::collections::BTreeSet;
 use std::str::FromStr;
 use std::time::Duration;
 
-use crate::api::quay_storage::{self as api, Location, QuayStorageSpec, SignatureVersion, StsRegionalEndpoints};
+pub use super::allowed::{Allowed, AllowedEndpoints};
+use crate::api::quay_storage::{self as api, Location, QuayStorageSpec, SignatureVersion};
 use crate::arn::{RoleArn, RoleArnError};
-use crate::consumer::{Environment, StsEndpoints};
-use crate::place::{Bucket, Endpoint, EndpointUrl, LocationName, Malformed, Place, StoragePath};
+use crate::consumer::{Consumer, Environment, StsEndpoints};
+use crate::place::{Bucket, Endpoint, LocationName, Malformed, Place, StoragePath};
 use crate::reason::{Failure, Reason};
+use crate::registry::{QuayVersion, account_of};
 use crate::target::{Principal, Target, same_partition, sts_endpoints};
 
 /// A spec that can be acted on. A location that cannot does not stop the others.
 #[derive(Clone, Debug)]
 pub struct Desired {
-    /// The name of the bundle Secret.
-    pub bundle: String,
+    /// Whose bundle it is.
+    pub consumer: Consumer,
     /// The locations in spec order.
     pub locations: Vec<DesiredLocation>,
     /// Whether `DISTRIBUTED_STORAGE_DEFAULT_LOCATIONS` is ours too.
     pub replicate: bool,
     /// Where the locations stand in `DISTRIBUTED_STORAGE_PREFERENCE`.
     pub preference: api::Preference,
-    /// The environment of Quay's pods, as far as it is known.
-    pub environment: Environment,
     /// What is written without a proof.
     pub mode: api::Mode,
     /// How old a proof may be.
@@ -87,6 +87,8 @@ pub struct WebIdentity {
     pub audience: String,
     /// The role; without it the account's annotation says.
     pub role: Option<RoleArn>,
+    /// Whether the annotation is to be added where there is none.
+    pub annotate: bool,
 }
 
 impl Wanted {
@@ -99,13 +101,23 @@ impl Wanted {
     }
 
     /// What is to be proven of the location.
-    pub fn target(&self, principal: Principal, role: RoleArn, sts: StsEndpoints, environment: &Environment) -> Target {
+    pub fn target(
+        &self,
+        principal: Principal,
+        role: RoleArn,
+        (sts, environment): (StsEndpoints, &Environment),
+        version: Option<QuayVersion>,
+    ) -> Target {
         let region = environment.default_region.as_ref();
         Target {
             principal,
             role,
             sts,
             endpoint: self.endpoint.clone(),
+            endpoint_gets_sts: match &self.endpoint {
+                Endpoint::Url(_) => version.map(QuayVersion::asks_endpoint_url_for_roles),
+                Endpoint::Region(_) => None,
+            },
             signing_region: region.map_or_else(|| "us-east-1".to_owned(), ToString::to_string),
             bucket: self.bucket.clone(),
             storage_path: self.storage_path.clone(),
@@ -125,67 +137,29 @@ impl Wanted {
     }
 }
 
-/// What the operator's administrator allows.
-#[derive(Clone, Debug)]
-pub struct Allowed {
-    /// Endpoints.
-    pub endpoints: AllowedEndpoints,
-    /// Audiences of service accounts' tokens (`--allow-audience`); any, if none is named: who asks mints none.
-    pub audiences: Option<BTreeSet<String>>,
-}
-
-impl Allowed {
-    /// Everything: whoever asks goes nowhere and mints nothing.
-    pub fn any() -> Self {
-        Self { endpoints: AllowedEndpoints::Any, audiences: None }
-    }
-}
-
-/// The endpoints that the operator's administrator allows, by origin (`--allow-endpoint`).
-#[derive(Clone, Debug)]
-pub enum AllowedEndpoints {
-    /// All: whoever asks goes to none of them.
-    Any,
-    /// These origins.
-    Only(BTreeSet<String>),
-}
-
-impl FromIterator<EndpointUrl> for AllowedEndpoints {
-    fn from_iter<T: IntoIterator<Item = EndpointUrl>>(urls: T) -> Self {
-        Self::Only(urls.into_iter().map(|url| url.origin().to_owned()).collect())
-    }
-}
-
 impl Desired {
-    /// Reads a spec.
+    /// Reads a spec, for the Quay that reads its bundle.
     ///
     /// # Errors
     /// `InvalidSpec` for what concerns the whole resource. The schema refuses it too, so it is met only where an
     /// older or a loosened schema let it in.
-    pub fn parse(spec: &QuayStorageSpec, allowed: &Allowed) -> Result<Self, Failure> {
+    pub fn parse(spec: &QuayStorageSpec, consumer: Consumer, allowed: &Allowed) -> Result<Self, Failure> {
         let interval = interval(&spec.verification.interval)?;
-        let environment = environment(&spec.consumer_env)?;
-        let wanted = |location| wanted(location, &environment, allowed);
+        let mode = spec.verification.mode;
+        let wanted = |location| wanted(location, &consumer, mode, allowed);
         let locations = spec
             .locations
             .iter()
             .map(|location| DesiredLocation { name: location.name.clone(), wanted: wanted(location) })
             .collect();
-        Ok(Self {
-            bundle: spec.config_bundle_secret.clone(),
-            locations,
-            replicate: spec.replicate,
-            preference: spec.preference,
-            environment,
-            mode: spec.verification.mode,
-            interval,
-        })
+        let (replicate, preference) = (spec.replicate, spec.preference);
+        Ok(Self { consumer, locations, replicate, preference, mode, interval })
     }
 
     /// The names of all Secrets that this resource refers to.
     pub fn secrets(&self) -> BTreeSet<String> {
         let keys = self.locations.iter().filter_map(|l| l.wanted.as_ref().ok()?.key_secret()).cloned();
-        keys.chain([self.bundle.clone()]).collect()
+        keys.chain([self.consumer.bundle.clone()]).collect()
     }
 }
 
@@ -202,21 +176,10 @@ fn interval(text: &str) -> Result<Duration, Failure> {
     if allowed.contains(&duration) { Ok(duration) } else { Err(invalid()) }
 }
 
-fn environment(spec: &api::ConsumerEnv) -> Result<Environment, Failure> {
-    let region = |name: &str, value: &Option<String>| {
-        value.as_deref().map(|value| parsed(&format!("consumerEnv.{name}"), value)).transpose()
-    };
-    Ok(Environment {
-        default_region: region("AWS_DEFAULT_REGION", &spec.default_region)?,
-        region: region("AWS_REGION", &spec.region)?,
-        regional: spec.sts_regional_endpoints == Some(StsRegionalEndpoints::Regional),
-    })
-}
-
-fn wanted(location: &Location, environment: &Environment, allowed: &Allowed) -> Result<Wanted, Failure> {
+fn wanted(location: &Location, consumer: &Consumer, mode: api::Mode, allowed: &Allowed) -> Result<Wanted, Failure> {
     let endpoint = match (&location.region, &location.endpoint_url) {
         (Some(region), None) => Endpoint::Region(parsed("region", region)?),
-        (None, Some(url)) => Endpoint::Url(allowed_endpoint(parsed("endpointUrl", url)?, &allowed.endpoints)?),
+        (None, Some(url)) => Endpoint::Url(allowed.endpoint(parsed("endpointUrl", url)?)?),
         (Some(_), Some(_)) => {
             return Err(Failure::new(
                 Reason::InvalidSpec,
@@ -233,9 +196,10 @@ fn wanted(location: &Location, environment: &Environment, allowed: &Allowed) -> 
     if let Some(size) = location.maximum_chunk_size_gb.filter(|size| !(1..=5).contains(size)) {
         return Err(Failure::new(Reason::InvalidSpec, format!("maximumChunkSizeGb is {size}: expected 1 to 5")));
     }
+    too_old(location, consumer, mode)?;
     Ok(Wanted {
         name: parsed("name", &location.name)?,
-        auth: auth(location, environment, &endpoint, allowed)?,
+        auth: auth(location, consumer, &endpoint, allowed)?,
         bucket: parsed("bucket", &location.bucket)?,
         storage_path: parsed("storagePath", &location.storage_path)?,
         endpoint,
@@ -246,24 +210,34 @@ fn wanted(location: &Location, environment: &Environment, allowed: &Allowed) -> 
     })
 }
 
-fn auth(
-    location: &Location,
-    environment: &Environment,
-    endpoint: &Endpoint,
-    allowed: &Allowed,
-) -> Result<Auth, Failure> {
+/// That the Quay which runs can do what the location asks of it; one of a version that is not known is trusted to.
+fn too_old(location: &Location, consumer: &Consumer, mode: api::Mode) -> Result<(), Failure> {
+    let Some(version) = consumer.version else { return Ok(()) };
+    let registry = consumer.registry.as_deref().unwrap_or_default();
+    let failure = |message: String| Err(Failure::new(Reason::QuayTooOld, message));
+    if location.signature_version.is_some() && !version.knows_signature_version() {
+        return failure(format!(
+            "QuayRegistry {registry} runs Quay {version}, which does not know signatureVersion (signature_version) and would not start with it. Remove signatureVersion, or upgrade to Quay 3.12.1 or later."
+        ));
+    }
+    // By mode Skip the entry is written ahead of an upgrade.
+    if location.auth.web_identity.is_some() && !version.knows_web_identity() && mode != api::Mode::Skip {
+        return failure(format!(
+            "QuayRegistry {registry} runs Quay {version}, which cannot use auth.webIdentity: it would not start with an entry that has no role. Upgrade to Quay 3.13.5, 3.14.1, 3.15.0 or later, or use auth.accessKey."
+        ));
+    }
+    Ok(())
+}
+
+fn auth(location: &Location, consumer: &Consumer, endpoint: &Endpoint, allowed: &Allowed) -> Result<Auth, Failure> {
     match (&location.auth.access_key, &location.auth.web_identity, &location.role_arn) {
         (Some(key), None, Some(arn)) => {
             let role = role("roleArn", arn)?;
             same_partition(&role, endpoint)?;
-            let sts = sts_endpoints(environment, &role);
+            let sts = sts_endpoints(&consumer.environment, &role);
             Ok(Auth::AccessKey { secret: key.secret_ref.name.clone(), role, sts })
         }
-        (None, Some(identity), None) => Ok(Auth::WebIdentity(WebIdentity {
-            account: identity.service_account_name.clone(),
-            audience: allowed_audience(&identity.audience, allowed)?,
-            role: identity.role_arn.as_deref().map(|arn| role("auth.webIdentity.roleArn", arn)).transpose()?,
-        })),
+        (None, Some(identity), None) => web_identity(identity, consumer, allowed).map(Auth::WebIdentity),
         (Some(_), None, None) => {
             Err(Failure::new(Reason::InvalidSpec, "roleArn is missing: give it with auth.accessKey"))
         }
@@ -275,19 +249,32 @@ fn auth(
     }
 }
 
-fn allowed_audience(audience: &str, allowed: &Allowed) -> Result<String, Failure> {
-    let Some(audiences) = &allowed.audiences else { return Ok(audience.to_owned()) };
-    if audiences.contains(audience) {
-        return Ok(audience.to_owned());
+fn web_identity(identity: &api::WebIdentity, consumer: &Consumer, allowed: &Allowed) -> Result<WebIdentity, Failure> {
+    let account = &identity.service_account_name;
+    let registry = consumer.registry.as_deref();
+    if identity.annotate_service_account
+        && (identity.role_arn.is_none() || registry.is_none_or(|registry| account_of(registry) != *account))
+    {
+        return Err(Failure::new(
+            Reason::InvalidSpec,
+            "auth.webIdentity.annotateServiceAccount is for the service account of a registry's pods: give spec.registryRef, serviceAccountName: <registry>-quay-app, and roleArn beside it, or leave annotateServiceAccount out.",
+        ));
     }
-    let known: Vec<&str> = audiences.iter().map(String::as_str).collect();
-    Err(Failure::new(
-        Reason::AudienceNotAllowed,
-        format!(
-            "auth.webIdentity.audience {audience:?} is not among those that the operator's administrator allows ({}). Use one of them, or ask for --allow-audience={audience} on `registry-sts run`.",
-            known.join(", ")
-        ),
-    ))
+    if let (Some(registry), false) = (registry, consumer.identities.is_empty()) {
+        return Err(Failure::new(
+            Reason::EnvironmentOverrides,
+            format!(
+                "QuayRegistry {registry} sets {} in overrides.env of component quay or mirror: Quay's pods would use that, and not the role of service account {account}. Remove it there.",
+                consumer.identities.join(", ")
+            ),
+        ));
+    }
+    Ok(WebIdentity {
+        account: account.clone(),
+        audience: allowed.audience(&identity.audience)?,
+        role: identity.role_arn.as_deref().map(|arn| role("auth.webIdentity.roleArn", arn)).transpose()?,
+        annotate: identity.annotate_service_account,
+    })
 }
 
 fn role(field: &str, arn: &str) -> Result<RoleArn, Failure> {
@@ -299,22 +286,6 @@ fn role(field: &str, arn: &str) -> Result<RoleArn, Failure> {
     })
 }
 
-fn parsed<T: FromStr<Err = Malformed>>(field: &str, text: &str) -> Result<T, Failure> {
+pub(super) fn parsed<T: FromStr<Err = Malformed>>(field: &str, text: &str) -> Result<T, Failure> {
     text.parse().map_err(|why| Failure::new(Reason::InvalidSpec, format!("{field} {why}")))
-}
-
-fn allowed_endpoint(url: EndpointUrl, allowed: &AllowedEndpoints) -> Result<EndpointUrl, Failure> {
-    match allowed {
-        AllowedEndpoints::Any => return Ok(url),
-        AllowedEndpoints::Only(origins) if origins.contains(url.origin()) => return Ok(url),
-        AllowedEndpoints::Only(_) => {}
-    }
-    Err(Failure::new(
-        Reason::EndpointNotAllowed,
-        format!(
-            "endpointUrl {} is not among the endpoints that the operator's administrator allows. Ask for --allow-endpoint={} on `registry-sts run`, or use region for AWS S3.",
-            url.as_str(),
-            url.origin()
-        ),
-    ))
 }

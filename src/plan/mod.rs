@@ -1,5 +1,6 @@
 //! PURE: what is desired and what was seen, turned into what is to be done.
 
+mod allowed;
 mod assuming;
 pub mod claim;
 pub mod contest;
@@ -8,20 +9,24 @@ pub mod key;
 pub mod observation;
 mod print;
 mod render;
+pub mod source;
 pub mod web_identity;
 
 use secrecy::SecretString;
 
 pub use desired::Desired;
 pub use observation::{Observation, ProofState};
+pub use source::Source;
 
 use crate::api::quay_storage::Mode;
+use crate::consumer::Consumer;
 use crate::place::Place;
 use crate::reason::{Failure, Reason};
 use crate::target::Principal;
 use crate::verdict::Step;
 use observation::{BundleSecret, ObservedBundle, Reference};
 use render::Rendered;
+use web_identity::Annotation;
 
 /// The most that the values of a Secret may have together, in bytes (Kubernetes' `MaxSecretSize`).
 const LARGEST_SECRET: usize = 1024 * 1024;
@@ -38,6 +43,12 @@ pub struct Plan {
     pub unwatched: Option<String>,
     /// What is written without a proof.
     pub mode: Mode,
+    /// The service accounts to annotate before the rest is looked at again.
+    pub annotations: Vec<Annotation>,
+    /// Whether the bundle is whichever a registry names: its blobs are where they were when it names another.
+    pub follows_registry: bool,
+    /// What is worth knowing of the Quay that reads the bundle, though nothing fails.
+    pub notes: Vec<String>,
 }
 
 /// A location in a plan.
@@ -117,17 +128,19 @@ impl Plan {
                 principal: seen.principal.as_ref().ok().map(Principal::told),
             })
             .collect();
-        let (standings, write) = match &seen.bundle {
-            ObservedBundle::NotLooked => (Standings::NotLooked, None),
-            ObservedBundle::Unchanged(standings) => (standings.clone(), None),
-            ObservedBundle::Read(bundle) => match editable(&desired.bundle, bundle) {
+        let consumer = &desired.consumer;
+        let (standings, write) = match (&consumer.hindrance, &seen.bundle) {
+            (Some(hindrance), _) => (Standings::Unusable(hindrance.clone()), None),
+            (None, ObservedBundle::NotLooked) => (Standings::NotLooked, None),
+            (None, ObservedBundle::Unchanged(standings)) => (standings.clone(), None),
+            (None, ObservedBundle::Read(bundle)) => match editable(consumer, bundle) {
                 Err(failure) => (Standings::Unusable(failure), None),
                 Ok((secret, config)) => match rendered(desired, seen, secret, config) {
                     Err(failure) => (Standings::Unusable(failure), None),
                     Ok(rendered) => {
                         let changed = rendered.changed;
                         let write = rendered.config.map(|config| BundleWrite {
-                            secret_name: desired.bundle.clone(),
+                            secret_name: consumer.bundle.clone(),
                             uid: secret.uid.clone(),
                             resource_version: secret.resource_version.clone(),
                             config,
@@ -139,27 +152,40 @@ impl Plan {
                 },
             },
         };
-        Self { locations, standings, write, unwatched: seen.unwatched.clone(), mode: desired.mode }
+        Self {
+            locations,
+            standings,
+            write,
+            unwatched: seen.unwatched.clone(),
+            mode: desired.mode,
+            annotations: web_identity::annotations(desired, seen),
+            follows_registry: consumer.registry.is_some(),
+            notes: consumer.notes.clone(),
+        }
     }
 }
 
 /// The bundle's `config.yaml`, or why there is none to edit.
-fn editable<'a>(name: &str, bundle: &'a Reference<BundleSecret>) -> Result<(&'a BundleSecret, &'a [u8]), Failure> {
+fn editable<'a>(
+    consumer: &Consumer,
+    bundle: &'a Reference<BundleSecret>,
+) -> Result<(&'a BundleSecret, &'a [u8]), Failure> {
     use secrecy::ExposeSecret as _;
+    let (name, field) = (&consumer.bundle, consumer.field());
     let secret = match bundle {
         Reference::Found(secret) => secret,
         Reference::Missing => {
             return Err(Failure::new(
                 Reason::BundleMissing,
                 format!(
-                    "Secret {name} (spec.configBundleSecret) does not exist in this namespace. Create it, or name the Secret that QuayRegistry's spec.configBundleSecret names."
+                    "Secret {name} ({field}) does not exist in this namespace. Create it, or name there the Secret that holds the registry's config.yaml."
                 ),
             ));
         }
         Reference::Forbidden { grant } => {
             return Err(Failure::new(
                 Reason::BundleForbidden,
-                format!("The operator may not read Secret {name} (spec.configBundleSecret). Grant it: {grant}"),
+                format!("The operator may not read Secret {name} ({field}). Grant it: {grant}"),
             ));
         }
         Reference::Unreadable { why } => {
@@ -169,7 +195,7 @@ fn editable<'a>(name: &str, bundle: &'a Reference<BundleSecret>) -> Result<(&'a 
     if secret.deleting {
         return Err(Failure::new(
             Reason::BundleMissing,
-            format!("Secret {name} (spec.configBundleSecret) is being deleted, so nothing is written into it."),
+            format!("Secret {name} ({field}) is being deleted, so nothing is written into it."),
         ));
     }
     let Some(config) = &secret.config else {
@@ -188,7 +214,7 @@ fn editable<'a>(name: &str, bundle: &'a Reference<BundleSecret>) -> Result<(&'a 
 fn rendered(desired: &Desired, seen: &Observation, secret: &BundleSecret, config: &[u8]) -> Result<Rendered, Failure> {
     use secrecy::ExposeSecret as _;
     let uneditable = |message: String| Failure::new(Reason::BundleUneditable, message);
-    let name = called(&desired.bundle, secret);
+    let name = called(&desired.consumer.bundle, secret);
     for (key, overlay) in &secret.overlays {
         if let Some(ours) = crate::bundle::key_of_ours(overlay.expose_secret()) {
             return Err(uneditable(format!(
@@ -202,7 +228,8 @@ fn rendered(desired: &Desired, seen: &Observation, secret: &BundleSecret, config
         return Err(Failure::new(
             Reason::BundleImmutable,
             format!(
-                "{name} is immutable: Kubernetes refuses any change of it. Create a new Secret without `immutable: true` and name it in spec.configBundleSecret, here and in the QuayRegistry."
+                "{name} is immutable: Kubernetes refuses any change of it. Create a new Secret without `immutable: true` and name it in {}.",
+                desired.consumer.field()
             ),
         ));
     }

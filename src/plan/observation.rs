@@ -6,6 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use secrecy::{ExposeSecret as _, SecretSlice};
 
+use super::web_identity::AccountSeen;
 use crate::reason::Failure;
 use crate::target::Principal;
 use crate::verdict::Step;
@@ -41,6 +42,8 @@ pub enum Reference<T> {
 pub struct ObservedLocation {
     /// Who assumes the role: the key that would be written, or a service account. Or why there is nobody.
     pub principal: Result<Principal, Failure>,
+    /// The service account, where one was looked at.
+    pub account: Option<AccountSeen>,
     /// What is known of the role.
     pub proof: ProofState,
     /// Where this resource last wrote the location into this bundle, as `acceptPlace` spells it.

@@ -25,6 +25,10 @@ impl fmt::Display for Plan {
             };
             writeln!(f, "location {}: {proof}; its entry: {entry}", location.name)?;
         }
+        for annotation in &self.annotations {
+            let super::web_identity::Annotation { account, role, .. } = annotation;
+            writeln!(f, "service account {account}: add annotation {}={role}", super::web_identity::ROLE_ARN)?;
+        }
         match (&self.write, &self.standings) {
             (Some(write), _) => writeln!(f, "Secret {}: change config.yaml", write.secret_name),
             (None, Standings::Unusable(failure)) => writeln!(f, "nothing to write ({})", failure.reason.as_str()),

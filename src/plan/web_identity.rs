@@ -2,13 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use super::desired::WebIdentity;
+use super::desired::{Auth, Desired, WebIdentity};
+use super::observation::Observation;
 use crate::arn::RoleArn;
 use crate::consumer::Environment;
 use crate::reason::{Failure, Reason};
 use crate::target::Account;
 
-const ROLE_ARN: &str = "eks.amazonaws.com/role-arn";
+/// Says which role the pods of a service account get.
+pub const ROLE_ARN: &str = "eks.amazonaws.com/role-arn";
 const AUDIENCE: &str = "eks.amazonaws.com/audience";
 const REGIONAL: &str = "eks.amazonaws.com/sts-regional-endpoints";
 /// What the webhook asks tokens for where no annotation says.
@@ -19,10 +21,52 @@ const DEFAULT_AUDIENCE: &str = "sts.amazonaws.com";
 pub struct AccountSeen {
     /// Its uid.
     pub uid: String,
+    /// Its version, the precondition of a change.
+    pub resource_version: String,
     /// Its annotations.
     pub annotations: BTreeMap<String, String>,
     /// Whether the cluster has a pod identity webhook.
     pub has_webhook: bool,
+}
+
+/// An annotation to add: which role the pods of a service account get.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Annotation {
+    /// The account's name.
+    pub account: String,
+    /// The account's uid: another one of that name is another.
+    pub uid: String,
+    /// The version that was observed. If it is no longer that, nothing is added.
+    pub resource_version: String,
+    /// The role.
+    pub role: RoleArn,
+}
+
+/// The accounts that lack the annotation, where the resource asks to add it; of two roles for one account the first
+/// counts. Nothing is added for a Quay that could not use it.
+pub(super) fn annotations(desired: &Desired, seen: &Observation) -> Vec<Annotation> {
+    let mut annotations: Vec<Annotation> = Vec::new();
+    if desired.consumer.hindrance.is_some() {
+        return annotations;
+    }
+    for (location, seen) in desired.locations.iter().zip(&seen.locations) {
+        let Ok(Auth::WebIdentity(WebIdentity { account, role: Some(role), annotate: true, .. })) =
+            location.wanted.as_ref().map(|wanted| &wanted.auth)
+        else {
+            continue;
+        };
+        // One that is empty is somebody's, too.
+        let lacking = seen.account.as_ref().filter(|seen| !seen.annotations.contains_key(ROLE_ARN));
+        if let (Some(seen), false) = (lacking, annotations.iter().any(|known| known.account == *account)) {
+            annotations.push(Annotation {
+                account: account.clone(),
+                uid: seen.uid.clone(),
+                resource_version: seen.resource_version.clone(),
+                role: role.clone(),
+            });
+        }
+    }
+    annotations
 }
 
 /// Who Quay's pods are to AWS.
@@ -114,7 +158,7 @@ mod tests {
 
     fn seen(annotations: &[(&str, &str)]) -> AccountSeen {
         let annotations = annotations.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
-        AccountSeen { uid: "u".into(), annotations, has_webhook: true }
+        AccountSeen { uid: "u".into(), resource_version: "7".into(), annotations, has_webhook: true }
     }
 
     fn wanted(role: Option<&str>, audience: &str) -> WebIdentity {
@@ -122,6 +166,7 @@ mod tests {
             account: "example-registry-quay-app".into(),
             audience: audience.into(),
             role: role.map(|role| role.parse().unwrap()),
+            annotate: false,
         }
     }
 

@@ -46,6 +46,32 @@ pub(super) fn invalid(
     )
 }
 
+/// For a resource of which the bundle, or the Quay that reads it, is not known.
+pub(super) fn unresolved(
+    failure: &Failure,
+    before: &[Condition],
+    generation: Option<i64>,
+    now: Timestamp,
+) -> Vec<Condition> {
+    let unknown = |what: &str| (UNKNOWN, failure.reason, format!("{what}: {}", failure.message));
+    let goes_on = match failure.reason.remedy() {
+        Remedy::Edit => ("Stalled", (TRUE, failure.reason, failure.message.clone())),
+        Remedy::Waits | Remedy::None => ("Reconciling", (TRUE, Reason::ProgressingWithRetry, failure.message.clone())),
+    };
+    stamp(
+        vec![
+            ("Ready", (FALSE, failure.reason, failure.message.clone())),
+            ("RoleProven", unknown("Nothing was proven")),
+            ("StorageProven", unknown("Nothing was proven")),
+            ("BundleCurrent", unknown("The bundle was not looked at")),
+            goes_on,
+        ],
+        before,
+        generation,
+        now,
+    )
+}
+
 /// For a resource that was planned.
 pub(super) fn of(
     rows: &[Row<'_>],
@@ -60,7 +86,7 @@ pub(super) fn of(
         ("Ready", ready.clone()),
         ("RoleProven", role_proven(rows)),
         ("StorageProven", storage_proven(rows)),
-        ("BundleCurrent", bundle_current(rows, bundle)),
+        ("BundleCurrent", bundle_current(rows, bundle, &plan.notes)),
     ];
     let waits = failures(rows, plan.mode).any(|(_, failure)| failure.reason.remedy() != Remedy::Edit);
     match ready.0 {
@@ -179,7 +205,13 @@ fn worst(rows: &[Row<'_>], good: (Reason, &str), says: impl Fn(&Row<'_>) -> Opti
     rows.iter().filter_map(says).min_by_key(rank).unwrap_or_else(|| (TRUE, good.0, good.1.to_owned()))
 }
 
-fn bundle_current(rows: &[Row<'_>], bundle: &str) -> Says {
+fn bundle_current(rows: &[Row<'_>], bundle: &str, notes: &[String]) -> Says {
+    let (status, reason, message) = bundle_alone(rows, bundle);
+    let notes = notes.iter().map(String::as_str);
+    (status, reason, [message.as_str()].into_iter().chain(notes).collect::<Vec<_>>().join(" "))
+}
+
+fn bundle_alone(rows: &[Row<'_>], bundle: &str) -> Says {
     let mut unknown = false;
     for row in rows {
         match row.standing {

@@ -6,7 +6,19 @@ use super::{Row, whole_seconds};
 use crate::api::status::{LocationStatus, ProofStatus};
 use crate::plan::ProofState;
 use crate::plan::observation::Proof;
-use crate::reason::Reason;
+use crate::reason::{Failure, Reason};
+
+/// The rows that are there, where nothing can be known now.
+pub(super) fn unknown(failure: &Failure, before: &[LocationStatus]) -> Vec<LocationStatus> {
+    let reason = failure.reason.as_str().to_owned();
+    let row = |row: &LocationStatus| LocationStatus {
+        proven: "Unknown".into(),
+        reason: reason.clone(),
+        message: String::new(),
+        ..row.clone()
+    };
+    before.iter().map(row).collect()
+}
 
 /// The row, given the rows that are there: the last proof that succeeded stays.
 pub(super) fn of(row: &Row<'_>, before: &[LocationStatus]) -> LocationStatus {

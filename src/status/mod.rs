@@ -14,6 +14,8 @@ use crate::reason::{Failure, Reason};
 pub enum Outcome<'a> {
     /// It cannot be read as a `QuayStorage`.
     Invalid(Failure),
+    /// Which bundle it speaks of, or which Quay reads that, cannot be known.
+    Unresolved(Failure),
     /// It was planned, and the plan carried out.
     Planned {
         /// The bundle Secret's name.
@@ -69,6 +71,16 @@ pub fn report(
                 config_bundle: before.config_bundle,
             };
         }
+        Outcome::Unresolved(failure) => {
+            return QuayStorageStatus {
+                observed_generation: generation,
+                conditions: conditions::unresolved(failure, &before.conditions, generation, now),
+                summary: None,
+                // What was written and proven before is needed again once it is known.
+                locations: locations::unknown(failure, &before.locations),
+                config_bundle: before.config_bundle,
+            };
+        }
         Outcome::Planned { bundle, plan, written } => (*bundle, *plan, *written),
     };
     let rows = rows(plan, written);
@@ -79,7 +91,7 @@ pub fn report(
         observed_generation: generation,
         summary: Some(format!("{right}/{}", rows.len())),
         conditions: conditions::of(&rows, bundle, plan, &before.conditions, generation, now),
-        config_bundle: Some(config_bundle(bundle, &rows, written, before.config_bundle, now)),
+        config_bundle: Some(config_bundle((bundle, plan.follows_registry), &rows, written, before.config_bundle, now)),
         locations: rows.iter().map(|row| locations::of(row, &before.locations)).collect(),
     }
 }
@@ -135,18 +147,20 @@ fn rows<'a>(plan: &'a Plan, written: &'a Written) -> Vec<Row<'a>> {
 }
 
 fn config_bundle(
-    secret_name: &str,
+    (secret_name, follows_registry): (&str, bool),
     rows: &[Row<'_>],
     written: &Written,
     before: Option<ConfigBundleStatus>,
     now: Timestamp,
 ) -> ConfigBundleStatus {
-    let before = before.filter(|before| before.secret_name == secret_name);
-    let (resource_version, last_written_time) = match (written, &before) {
+    let is_same = |before: &&ConfigBundleStatus| before.secret_name == secret_name;
+    let (resource_version, last_written_time) = match (written, before.as_ref().filter(is_same)) {
         (Written::Done { resource_version }, _) => (Some(resource_version.clone()), Some(Time(now))),
         (_, Some(before)) => (before.resource_version.clone(), before.last_written_time.clone()),
         (_, None) => (None, None),
     };
+    // Another bundle is another Quay, unless it is the registry that names another.
+    let before = before.filter(|before| follows_registry || is_same(&before));
     let was_written = |name: &str| before.as_ref().and_then(|b| b.locations.iter().find(|l| l.name == name).cloned());
     // One that left the spec stays in the bundle, but is no longer this resource's.
     let locations = rows.iter().filter(|row| !row.claimed).filter_map(|row| match (row.standing, row.place) {

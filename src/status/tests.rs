@@ -23,12 +23,8 @@ fn kept(reason: Reason) -> Standing {
     Standing::Kept(Failure::new(reason, "(why it is kept)"))
 }
 
-/// The status after a pass over locations with these proofs and standings.
-fn status(
-    locations: &[(&str, ProofState, Standing)],
-    written: &Written,
-    before: Option<&QuayStorageStatus>,
-) -> QuayStorageStatus {
+/// The plan for locations with these proofs and standings.
+fn plan(locations: &[(&str, ProofState, Standing)]) -> Plan {
     let planned = locations.iter().map(|(name, proof, _)| PlannedLocation {
         name: (*name).into(),
         proof: proof.clone(),
@@ -38,7 +34,25 @@ fn status(
     });
     let standings = locations.iter().map(|(_, _, standing)| standing.clone()).collect();
     let standings = Standings::Each(standings);
-    let plan = Plan { locations: planned.collect(), standings, write: None, unwatched: None, mode: Mode::Enforce };
+    Plan {
+        locations: planned.collect(),
+        standings,
+        write: None,
+        unwatched: None,
+        mode: Mode::Enforce,
+        annotations: Vec::new(),
+        follows_registry: false,
+        notes: vec!["(a note)".into()],
+    }
+}
+
+/// The status after a pass over locations with these proofs and standings.
+fn status(
+    locations: &[(&str, ProofState, Standing)],
+    written: &Written,
+    before: Option<&QuayStorageStatus>,
+) -> QuayStorageStatus {
+    let plan = plan(locations);
     report(&Outcome::Planned { bundle: "bundle", plan: &plan, written }, before, Some(1), at(NOW))
 }
 
@@ -159,4 +173,53 @@ fn a_message_that_is_too_long_for_people_is_cut_between_characters() {
     let failure = Failure::new(Reason::UnexpectedAnswer, "é".repeat(5000));
     let status = report(&Outcome::Invalid(failure), None, Some(1), at(NOW));
     assert!(status.conditions[0].message.len() <= 4100 && status.conditions[0].message.ends_with("é…"));
+}
+
+#[test]
+fn notes_of_the_registry_stand_beside_whatever_is_said_of_the_bundle() {
+    let current = status(&[("a", proven(), Standing::Current)], &Written::NotNeeded, None);
+    assert_eq!(current.conditions[3].message, "Secret bundle reads as intended. (a note)");
+    let kept = status(&[("a", proven(), kept(Reason::WouldMoveData))], &Written::NotNeeded, None);
+    assert!(kept.conditions[3].message.ends_with("(why it is kept) (a note)"));
+}
+
+#[test]
+fn where_the_bundle_is_not_known_what_was_written_and_proven_before_stays_for_later() {
+    let good = status(&[("a", proven(), Standing::Current)], &Written::Done { resource_version: "7".into() }, None);
+    let lost = |reason: Reason| {
+        let failure = Failure::new(reason, "(why, and what to do)");
+        report(&Outcome::Unresolved(failure), Some(&good), Some(1), at(NOW))
+    };
+    let waits = lost(Reason::RegistryMissing);
+    assert_eq!(
+        said(&waits),
+        [
+            "Ready=False RegistryMissing",
+            "RoleProven=Unknown RegistryMissing",
+            "StorageProven=Unknown RegistryMissing",
+            "BundleCurrent=Unknown RegistryMissing",
+            "Reconciling=True ProgressingWithRetry"
+        ]
+    );
+    assert_eq!((&waits.config_bundle, &waits.locations[0].proof), (&good.config_bundle, &good.locations[0].proof));
+    assert_eq!(
+        (waits.locations[0].proven.as_str(), waits.locations[0].reason.as_str()),
+        ("Unknown", "RegistryMissing")
+    );
+    assert_eq!(said(&lost(Reason::StsEndpointUnknown)).last().unwrap(), "Stalled=True StsEndpointUnknown");
+}
+
+#[test]
+fn where_a_location_was_written_is_remembered_when_the_registry_names_another_bundle_and_not_for_another_quay() {
+    let good = status(&[("a", proven(), Standing::Current)], &Written::Done { resource_version: "7".into() }, None);
+    let on_another = |follows_registry: bool| {
+        let mut plan = plan(&[("a", proven(), kept(Reason::WouldMoveData))]);
+        plan.follows_registry = follows_registry;
+        let outcome = Outcome::Planned { bundle: "another", plan: &plan, written: &Written::NotNeeded };
+        report(&outcome, Some(&good), Some(1), at(NOW)).config_bundle.unwrap()
+    };
+    let followed = on_another(true);
+    assert_eq!((followed.secret_name.as_str(), followed.resource_version.as_deref()), ("another", None));
+    assert_eq!(followed.locations[0].place, "bucket/datastorage");
+    assert_eq!(on_another(false).locations, Vec::new());
 }

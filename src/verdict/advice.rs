@@ -108,7 +108,7 @@ fn advice(step: Step, reason: Reason, answer: &Answer, subject: &Subject<'_>) ->
         ),
         Reason::TokenRefused => token_refused(target),
         Reason::GlobalTokenRefused => format!(
-            "Region {} takes no tokens of the global STS host, and Quay's pods ask that one. Set AWS_DEFAULT_REGION and AWS_REGION to {} and AWS_STS_REGIONAL_ENDPOINTS to regional on Quay's pods (components quay and mirror), and the same in spec.consumerEnv; or let the account's global STS host issue tokens for all regions (iam:SetSecurityTokenServicePreferences).",
+            "Region {} takes no tokens of the global STS host, and Quay's pods ask that one. Set AWS_DEFAULT_REGION and AWS_REGION to {} and AWS_STS_REGIONAL_ENDPOINTS to regional on Quay's pods (overrides.env of components quay and mirror), and without registryRef the same in spec.consumerEnv; or let the account's global STS host issue tokens for all regions (iam:SetSecurityTokenServicePreferences).",
             target.region(),
             target.region()
         ),

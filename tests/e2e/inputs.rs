@@ -159,6 +159,14 @@ async fn the_api_server_refuses_what_cannot_be_meant_and_says_what_to_write_inst
         location[field] = value;
         json!({"configBundleSecret": "bundle", "locations": [location]})
     };
+    let registry = json!({"name": "registry"});
+    let annotated = |account: &str, with_role: bool| {
+        let mut identity = json!({"serviceAccountName": account, "annotateServiceAccount": true});
+        if with_role {
+            identity["roleArn"] = json!("arn:aws:iam::123456789012:role/quay");
+        }
+        json!({"name": "default", "bucket": "my-bucket", "region": "us-east-1", "auth": {"webIdentity": identity}})
+    };
     let mut both = with("endpointUrl", json!("https://minio.example.com"));
     let mut neither = with("region", serde_json::Value::Null);
     neither["locations"][0].as_object_mut().unwrap().remove("region");
@@ -176,6 +184,28 @@ async fn the_api_server_refuses_what_cannot_be_meant_and_says_what_to_write_inst
         (json!({"configBundleSecret": "bundle", "locations": []}), "locations"),
         (json!({"configBundleSecret": "bundle", "locations": [good, good]}), "Duplicate value"),
         (json!({"configBundleSecret": "Bundle!", "locations": [good]}), "must be the name of a Secret"),
+        (json!({"locations": [good]}), "exactly one of registryRef"),
+        (
+            json!({"registryRef": registry, "configBundleSecret": "bundle", "locations": [good]}),
+            "exactly one of registryRef",
+        ),
+        (json!({"registryRef": {"name": "Registry!"}, "locations": [good]}), "must be the name of a QuayRegistry"),
+        (
+            json!({"registryRef": registry, "consumerEnv": {"AWS_REGION": "us-east-1"}, "locations": [good]}),
+            "remove consumerEnv",
+        ),
+        (
+            json!({"configBundleSecret": "bundle", "locations": [annotated("registry-quay-app", true)]}),
+            "annotateServiceAccount needs registryRef",
+        ),
+        (
+            json!({"registryRef": registry, "locations": [annotated("default", true)]}),
+            "annotateServiceAccount needs registryRef",
+        ),
+        (
+            json!({"registryRef": registry, "locations": [annotated("registry-quay-app", false)]}),
+            "annotateServiceAccount needs registryRef",
+        ),
         (
             json!({"configBundleSecret": "bundle", "locations": [good], "verification": {"interval": "1m"}}),
             "interval must be from 5m to 24h",

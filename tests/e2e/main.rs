@@ -20,6 +20,7 @@ mod places;
 mod policy;
 mod quiet;
 mod radosgw;
+mod registry;
 mod roles;
 mod storage;
 mod tokens;

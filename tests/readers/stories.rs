@@ -36,10 +36,13 @@ fn story(folder: &Path) -> Option<Story> {
     let status: Value = serde_yaml::from_str(&fs::read_to_string(folder.join("status.yaml")).unwrap()).unwrap();
     let (mut resource, mut has_elder) = (None, false);
     let mut secrets = BTreeMap::new();
+    let mut registry = None;
+    let mut has_elder = false;
     for document in serde_yaml::Deserializer::from_str(&input) {
         let value = Value::deserialize(document).unwrap();
         match value.get("kind").and_then(Value::as_str) {
             Some("QuayStorage") => resource = Some(serde_yaml::from_value::<QuayStorage>(value).unwrap()),
+            Some("QuayRegistry") => registry = Some(string(&value["spec"]["configBundleSecret"])),
             Some(_) => {
                 let name = string(&value["metadata"]["name"]);
                 secrets.insert(name, value["stringData"].clone());
@@ -49,7 +52,8 @@ fn story(folder: &Path) -> Option<Story> {
         }
     }
     let spec = resource.expect("a story has a QuayStorage").spec;
-    let text = string(&secrets[&spec.config_bundle_secret]["config.yaml"]);
+    let bundle = spec.config_bundle_secret.or(registry).expect("a story that writes has a bundle");
+    let text = string(&secrets[&bundle]["config.yaml"]);
     let written = status["configBundle"]["locations"].as_sequence().into_iter().flatten();
     let written: Vec<String> = written.map(|location| string(&location["name"])).collect();
     let entries = spec.locations.iter().filter(|location| written.contains(&location.name)).map(|location| {

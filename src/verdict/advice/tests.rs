@@ -15,6 +15,7 @@ fn target(principal: Principal, endpoint: Endpoint) -> Target {
         role: "arn:aws:iam::123492922789:role/example-role".parse().unwrap(),
         sts: Environment::default().sts(),
         endpoint,
+        endpoint_gets_sts: None,
         signing_region: "us-east-1".into(),
         bucket: "my-quay-bucket".parse().unwrap(),
         storage_path: "/datastorage".parse().unwrap(),

@@ -316,6 +316,7 @@ async fn install(admin: &Client) {
         "deploy/rbac/bundle.yaml",
         "deploy/rbac/mint.yaml",
         "deploy/rbac/audiences.yaml",
+        "deploy/rbac/annotate.yaml",
     ];
     INSTALLED
         .get_or_init(|| async {

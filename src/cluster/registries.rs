@@ -1,0 +1,265 @@
+//! The watch of `QuayRegistries`, for as long as a resource refers to one. Of each nothing is kept but what concerns us:
+//! passwords stand in their components' environments.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use futures::{StreamExt as _, pin_mut};
+use kube::api::{Api, ApiResource, DynamicObject, GroupVersionKind};
+use kube::runtime::WatchStreamExt as _;
+use kube::runtime::watcher::{self, Event};
+use kube::{Client, ResourceExt as _};
+use tokio::sync::mpsc;
+use tokio_util::task::AbortOnDropHandle;
+
+use super::grants::Grants;
+use super::{ApiProblem, REQUEST_TIMEOUT, answered};
+use crate::registry::{API_VERSION, KIND, Registry, RegistrySeen};
+use crate::resource::ResourceId;
+
+/// How often it is looked whether the kind is there by now, or may be seen. No watch tells of either.
+const REFUSED_RETRY: Duration = Duration::from_secs(30);
+
+/// What is known of a registry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Look {
+    /// The first list is not complete.
+    Starting,
+    /// The registry; none if the object does not have the form of one.
+    Found(Option<Box<Registry>>),
+    /// There is none of that name.
+    Missing,
+    /// The cluster does not know the kind.
+    NotInstalled,
+    /// The operator may not list or watch the kind.
+    Forbidden,
+    /// The API server does not answer the list.
+    Unanswered,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Health {
+    #[default]
+    Starting,
+    Synced,
+    NotInstalled,
+    Forbidden,
+    Failing,
+}
+
+#[derive(Default)]
+struct Known {
+    health: Health,
+    registries: HashMap<ResourceId, Option<Registry>>,
+    /// Which registry each resource refers to; it is of the same namespace.
+    references: HashMap<ResourceId, String>,
+    watch: Option<AbortOnDropHandle<()>>,
+}
+
+/// Reads one registry, once.
+pub async fn seen(client: &Client, grants: &Grants, namespace: &str, name: &str) -> RegistrySeen {
+    let registries: Api<DynamicObject> = Api::namespaced_with(client.clone(), namespace, &kind());
+    match answered(registries.get(name)).await {
+        Ok(object) => {
+            let unreadable = || RegistrySeen::Unreadable { why: RegistrySeen::NO_REGISTRY.into() };
+            read(&object).map_or_else(unreadable, |registry| RegistrySeen::Found(Box::new(registry)))
+        }
+        Err(ApiProblem::NotFound) => RegistrySeen::Missing,
+        Err(ApiProblem::Forbidden) => RegistrySeen::Forbidden { grant: grants.registries().await },
+        Err(problem) => RegistrySeen::Unreadable { why: problem.to_string() },
+    }
+}
+
+/// The registries.
+#[derive(Clone)]
+pub struct Registries {
+    client: Client,
+    /// The only namespace to look in; all, if none.
+    namespace: Option<String>,
+    known: Arc<Mutex<Known>>,
+    changed: mpsc::UnboundedSender<ResourceId>,
+}
+
+impl Registries {
+    /// No watch yet. A resource of which the registry changes is sent to `changed`.
+    pub fn new(client: Client, namespace: Option<String>, changed: mpsc::UnboundedSender<ResourceId>) -> Self {
+        Self { client, namespace, known: Arc::default(), changed }
+    }
+
+    /// Notes which registry a resource refers to. The first reference of all starts the watch.
+    pub fn refer(&self, who: &ResourceId, registry: &str) {
+        let mut known = self.lock();
+        known.references.insert(who.clone(), registry.to_owned());
+        if known.watch.is_none() {
+            known.watch = Some(AbortOnDropHandle::new(tokio::spawn(self.clone().follow())));
+        }
+    }
+
+    /// A resource refers to none any more. The last one takes the watch along.
+    pub fn forget(&self, who: &ResourceId) {
+        let mut known = self.lock();
+        if known.references.remove(who).is_some() && known.references.is_empty() {
+            *known = Known::default();
+        }
+    }
+
+    /// What is known of a registry now. Nobody is asked.
+    pub fn look(&self, namespace: &str, name: &str) -> Look {
+        self.lock().look(namespace, name)
+    }
+
+    async fn follow(self) {
+        loop {
+            let health = self.follow_until_refused().await;
+            let concerned = self.lock().becomes(health);
+            self.tell(concerned);
+            tokio::time::sleep(REFUSED_RETRY).await;
+        }
+    }
+
+    /// Has its own back-off: a kind that is not there, and one that may not be seen, concern nothing else.
+    async fn follow_until_refused(&self) -> Health {
+        let kind = kind();
+        let registries: Api<DynamicObject> = match &self.namespace {
+            Some(namespace) => Api::namespaced_with(self.client.clone(), namespace, &kind),
+            None => Api::all_with(self.client.clone(), &kind),
+        };
+        let events = watcher::watcher(registries, watcher::Config::default().page_size(50)).default_backoff();
+        pin_mut!(events);
+        let (mut synced, mut listed) = (false, HashMap::new());
+        loop {
+            // The first list has a limit; afterwards there may be nothing to tell for hours.
+            let limit = if synced { Duration::MAX } else { REQUEST_TIMEOUT };
+            let event = match tokio::time::timeout(limit, events.next()).await {
+                Ok(Some(event)) => event,
+                Ok(None) => return Health::Failing,
+                Err(_) => {
+                    let concerned = self.lock().becomes(Health::Failing);
+                    self.tell(concerned);
+                    continue;
+                }
+            };
+            if let Err(error) = &event {
+                // The error may quote what was sent.
+                let problem = problem(error);
+                tracing::debug!(%problem, "QuayRegistries cannot be watched");
+                match problem {
+                    ApiProblem::NotFound => return Health::NotInstalled,
+                    ApiProblem::Forbidden => return Health::Forbidden,
+                    _ => {}
+                }
+            }
+            synced |= matches!(event, Ok(Event::InitDone));
+            let concerned = self.lock().take(event.ok(), &mut listed);
+            self.tell(concerned);
+        }
+    }
+
+    fn tell(&self, concerned: HashSet<ResourceId>) {
+        for who in concerned {
+            // Without a receiver the process is stopping.
+            let _ = self.changed.send(who);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn kind() -> ApiResource {
+    let (group, version) = API_VERSION.split_once('/').unwrap_or(("", API_VERSION));
+    ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk(group, version, KIND), "quayregistries")
+}
+
+fn problem(error: &watcher::Error) -> ApiProblem {
+    match error {
+        watcher::Error::InitialListFailed(error)
+        | watcher::Error::WatchStartFailed(error)
+        | watcher::Error::WatchFailed(error) => ApiProblem::from(error),
+        watcher::Error::WatchError(_) | watcher::Error::NoResourceVersion => ApiProblem::Unreachable,
+    }
+}
+
+impl Known {
+    fn look(&self, namespace: &str, name: &str) -> Look {
+        match self.health {
+            Health::Starting => Look::Starting,
+            Health::NotInstalled => Look::NotInstalled,
+            Health::Forbidden => Look::Forbidden,
+            Health::Failing => Look::Unanswered,
+            Health::Synced => {
+                let who = ResourceId { namespace: namespace.to_owned(), name: name.to_owned() };
+                self.registries.get(&who).map_or(Look::Missing, |registry| Look::Found(registry.clone().map(Box::new)))
+            }
+        }
+    }
+
+    /// Takes what the watch says, none for an error; tells which resources it concerns.
+    fn take(
+        &mut self,
+        event: Option<Event<DynamicObject>>,
+        listed: &mut HashMap<ResourceId, Option<Registry>>,
+    ) -> HashSet<ResourceId> {
+        match event {
+            Some(Event::Init) => {
+                listed.clear();
+                HashSet::new()
+            }
+            Some(Event::InitApply(object)) => {
+                listed.insert(id(&object), read(&object));
+                HashSet::new()
+            }
+            Some(Event::InitDone) => {
+                let listed = std::mem::take(listed);
+                let differs = |who: &ResourceId| self.registries.get(who) != listed.get(who);
+                let changed: Vec<ResourceId> =
+                    self.registries.keys().chain(listed.keys()).filter(|who| differs(who)).cloned().collect();
+                self.registries = listed;
+                let mut concerned = self.becomes(Health::Synced);
+                concerned.extend(changed.iter().flat_map(|registry| self.referrers(registry)));
+                concerned
+            }
+            Some(Event::Apply(object)) => {
+                let (who, registry) = (id(&object), read(&object));
+                // Of most changes of a registry's status nothing concerns us.
+                if self.registries.insert(who.clone(), registry.clone()) == Some(registry) {
+                    return HashSet::new();
+                }
+                self.referrers(&who)
+            }
+            Some(Event::Delete(object)) => {
+                let who = id(&object);
+                self.registries.remove(&who);
+                self.referrers(&who)
+            }
+            // An interrupted watch catches up when it can.
+            None if self.health == Health::Synced => HashSet::new(),
+            None => self.becomes(Health::Failing),
+        }
+    }
+
+    fn becomes(&mut self, health: Health) -> HashSet<ResourceId> {
+        let changed = self.health != health;
+        self.health = health;
+        if changed { self.references.keys().cloned().collect() } else { HashSet::new() }
+    }
+
+    fn referrers(&self, registry: &ResourceId) -> HashSet<ResourceId> {
+        let refers = |who: &ResourceId, name: &String| who.namespace == registry.namespace && *name == registry.name;
+        self.references.iter().filter(|(who, name)| refers(who, name)).map(|(who, _)| who.clone()).collect()
+    }
+}
+
+fn id(object: &DynamicObject) -> ResourceId {
+    ResourceId { namespace: object.namespace().unwrap_or_default(), name: object.name_any() }
+}
+
+fn read(object: &DynamicObject) -> Option<Registry> {
+    let registry = Registry::read(&object.data)?;
+    Some(Registry { deleting: object.metadata.deletion_timestamp.is_some(), ..registry })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,64 @@
+//! Whose bundle a resource speaks of: the Quay that reads it, as the resource or its `QuayRegistry` says.
+
+use super::Context;
+use crate::api::QuayStorage;
+use crate::cluster::registries::Look;
+use crate::consumer::Consumer;
+use crate::plan::{Desired, Source};
+use crate::reason::Failure;
+use crate::registry::RegistrySeen;
+use crate::resource::ResourceId;
+
+/// Why there is nothing that can be acted on.
+pub(super) enum Undesired {
+    /// The spec cannot be read.
+    Invalid(Failure),
+    /// What it refers to is not there, or does not say what is needed.
+    Unresolved(Failure),
+    /// The registries are being listed; that will be told.
+    Starting,
+}
+
+/// What a resource asks for, of the Quay that reads its bundle.
+pub(super) async fn desired(context: &Context, who: &ResourceId, resource: &QuayStorage) -> Result<Desired, Undesired> {
+    let consumer = match Source::parse(&resource.spec).map_err(Undesired::Invalid)? {
+        Source::Secret(consumer) => {
+            context.registries.forget(who);
+            consumer
+        }
+        Source::Registry(name) => {
+            // Noted before it is looked at, so that no change in between is lost.
+            context.registries.refer(who, &name);
+            let seen = seen(context, who, &name).await.ok_or(Undesired::Starting)?;
+            seen.consumer(&name).map_err(Undesired::Unresolved)?
+        }
+    };
+    Desired::parse(&resource.spec, consumer, &context.allowed).map_err(Undesired::Invalid)
+}
+
+async fn seen(context: &Context, who: &ResourceId, name: &str) -> Option<RegistrySeen> {
+    Some(match context.registries.look(&who.namespace, name) {
+        Look::Starting => return None,
+        Look::Found(Some(registry)) => RegistrySeen::Found(registry),
+        Look::Found(None) => RegistrySeen::Unreadable { why: RegistrySeen::NO_REGISTRY.into() },
+        Look::Missing => RegistrySeen::Missing,
+        Look::NotInstalled => RegistrySeen::NotInstalled,
+        Look::Forbidden => RegistrySeen::Forbidden { grant: context.grants.registries().await },
+        Look::Unanswered => RegistrySeen::Unreadable {
+            why: "the API server does not answer the list of QuayRegistries; it is asked again".into(),
+        },
+    })
+}
+
+/// The bundle of a resource that is not in hand: of one whose registry does not say now, the one that it had.
+pub(super) fn bundle_of(context: &Context, namespace: &str, resource: &QuayStorage) -> Option<String> {
+    let registry = match Source::parse(&resource.spec).ok()? {
+        Source::Secret(Consumer { bundle, .. }) => return Some(bundle),
+        Source::Registry(name) => context.registries.look(namespace, &name),
+    };
+    let named = match registry {
+        Look::Found(Some(registry)) => registry.bundle,
+        _ => None,
+    };
+    named.or_else(|| Some(resource.status.as_ref()?.config_bundle.as_ref()?.secret_name.clone()))
+}
