@@ -3,7 +3,6 @@
 use super::Context;
 use crate::api::QuayStorage;
 use crate::cluster::registries::Look;
-use crate::consumer::Consumer;
 use crate::plan::{Desired, Source};
 use crate::reason::Failure;
 use crate::registry::RegistrySeen;
@@ -52,11 +51,8 @@ async fn seen(context: &Context, who: &ResourceId, name: &str) -> Option<Registr
 
 /// The bundle of a resource that is not in hand: of one whose registry does not say now, the one that it had.
 pub(super) fn bundle_of(context: &Context, namespace: &str, resource: &QuayStorage) -> Option<String> {
-    let registry = match Source::parse(&resource.spec).ok()? {
-        Source::Secret(Consumer { bundle, .. }) => return Some(bundle),
-        Source::Registry(name) => context.registries.look(namespace, &name),
-    };
-    let named = match registry {
+    let Some(registry) = &resource.spec.registry_ref else { return resource.spec.config_bundle_secret.clone() };
+    let named = match context.registries.look(namespace, &registry.name) {
         Look::Found(Some(registry)) => registry.bundle,
         _ => None,
     };

@@ -34,10 +34,8 @@ fn story(folder: &Path) -> Option<Story> {
     let told = fs::read_to_string(folder.join("config.yaml")).ok()?;
     let input = fs::read_to_string(folder.join("input.yaml")).unwrap();
     let status: Value = serde_yaml::from_str(&fs::read_to_string(folder.join("status.yaml")).unwrap()).unwrap();
-    let (mut resource, mut has_elder) = (None, false);
+    let (mut resource, mut registry, mut has_elder) = (None, None, false);
     let mut secrets = BTreeMap::new();
-    let mut registry = None;
-    let mut has_elder = false;
     for document in serde_yaml::Deserializer::from_str(&input) {
         let value = Value::deserialize(document).unwrap();
         match value.get("kind").and_then(Value::as_str) {
