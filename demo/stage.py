@@ -39,7 +39,13 @@ ROLE_ARN, BUCKET = LOCATION["roleArn"], LOCATION["bucket"]
 ROLE = ROLE_ARN.rpartition("/")[2]
 USER = "quay-user"
 # The least that Quay needs of S3.
-BUCKET_ACTIONS = ["s3:ListBucket", "s3:GetBucketLocation", "s3:ListBucketMultipartUploads"]
+# s3:HeadBucket is an action to the peer only; to AWS it is s3:ListBucket.
+BUCKET_ACTIONS = [
+    "s3:ListBucket",
+    "s3:HeadBucket",
+    "s3:GetBucketLocation",
+    "s3:ListBucketMultipartUploads",
+]
 BLOB_ACTIONS = ["s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload"]
 
 

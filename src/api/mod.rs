@@ -1,5 +1,6 @@
 //! The custom resources as the API server stores them: serde types, CEL rules, printer columns. No logic.
 
+pub mod auth;
 pub mod quay_storage;
 pub mod status;
 
@@ -40,7 +41,7 @@ mod tests {
 
     #[test]
     fn a_value_in_the_wrong_place_is_not_quoted() {
-        let error = serde_json::from_str::<quay_storage::Auth>(r#"{"accessKey": "hush"}"#).unwrap_err().to_string();
+        let error = serde_json::from_str::<auth::Auth>(r#"{"accessKey": "hush"}"#).unwrap_err().to_string();
         assert!(error.contains("hush"), "{error}");
         assert!(!without_values(&error).contains("hush"), "{}", without_values(&error));
         assert!(without_values(&error).starts_with("invalid type: string \"…\", expected "));

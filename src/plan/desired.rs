@@ -249,7 +249,11 @@ fn auth(location: &Location, consumer: &Consumer, endpoint: &Endpoint, allowed: 
     }
 }
 
-fn web_identity(identity: &api::WebIdentity, consumer: &Consumer, allowed: &Allowed) -> Result<WebIdentity, Failure> {
+fn web_identity(
+    identity: &crate::api::auth::WebIdentity,
+    consumer: &Consumer,
+    allowed: &Allowed,
+) -> Result<WebIdentity, Failure> {
     let account = &identity.service_account_name;
     let registry = consumer.registry.as_deref();
     if identity.annotate_service_account

@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use futures::{StreamExt as _, stream};
 use k8s_openapi::api::core::v1::Secret;
-use kube::api::{ListParams, PostParams};
+use kube::api::{ListParams, Patch, PatchParams, PostParams};
 use registry_sts::api::QuayStorage;
 use serde_json::json;
 
+use crate::harness::iam::Iam;
 use crate::harness::operator::Operator;
-use crate::harness::world::{Iam, World, eventually, is};
+use crate::harness::world::{World, eventually, is};
 
 const RESOURCES: usize = 1000;
 const USERS: usize = 10;
@@ -73,6 +74,30 @@ async fn a_thousand_resources_over_ten_users_and_roles_cost_ten_calls_of_assume_
     until_all_are_ready(&world, RESOURCES).await;
     for iam in &users {
         assert_eq!(world.plane.assume_role_calls(&iam.key.id).await, 1, "{}", iam.user);
+    }
+}
+
+/// By hand, because the shortest interval is five minutes: `cargo test --test e2e -- --ignored interval`.
+#[tokio::test]
+#[ignore = "it takes eleven minutes"]
+async fn in_every_interval_each_role_is_assumed_once_however_many_proofs_need_it() {
+    let world = World::granted().await;
+    let users = users(&world, USERS).await;
+    let path = |index: usize| format!("/registry-{}", index / 2);
+    resources(&world, &users, 4 * USERS, path).await;
+    let often = json!({"spec": {"verification": {"interval": "5m"}}});
+    for index in 0..4 * USERS {
+        let (name, params) = (format!("r{index}"), PatchParams::default());
+        world.api::<QuayStorage>().patch(&name, &params, &Patch::Merge(&often)).await.unwrap();
+    }
+    let _operator = Operator::start(&world).await;
+    until_all_are_ready(&world, 4 * USERS).await;
+    // The second and the third time come in the last tenth of each interval.
+    for (minutes, times) in [(0, 1), (5, 2), (5, 3)] {
+        tokio::time::sleep(Duration::from_mins(minutes)).await;
+        for iam in &users {
+            assert_eq!(world.plane.assume_role_calls(&iam.key.id).await, times, "{}", iam.user);
+        }
     }
 }
 

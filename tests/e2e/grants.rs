@@ -2,8 +2,9 @@
 
 use serde_json::{Value, json};
 
+use crate::harness::iam::Iam;
 use crate::harness::operator::Operator;
-use crate::harness::world::{Iam, World, apply, eventually, is, message};
+use crate::harness::world::{World, apply, eventually, is, message};
 
 const CONFIG: &str = "DB_URI: postgresql://quay:hunter2-of-the-database@db/quay\n";
 

@@ -5,8 +5,9 @@ use kube::api::{Api, ApiResource, DynamicObject, PostParams};
 use registry_sts::api::QuayStorage;
 use serde_json::json;
 
+use crate::harness::iam::Iam;
 use crate::harness::operator::Operator;
-use crate::harness::world::{Iam, World, apply, is, message};
+use crate::harness::world::{World, apply, is, message};
 
 const CONFIG: &str = "DB_URI: postgresql://quay:hunter2-of-the-database@db/quay\n";
 

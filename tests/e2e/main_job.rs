@@ -1,8 +1,9 @@
 //! The main job: prove, then write, and change only what is ours.
 
 use crate::harness::audit::until_quiet;
+use crate::harness::iam::Iam;
 use crate::harness::operator::{Operator, ready_world};
-use crate::harness::world::{Iam, World, condition, eventually, is};
+use crate::harness::world::{World, condition, eventually, is};
 
 const CONFIG: &str = "\
 # The registry of team blue.

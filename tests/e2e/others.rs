@@ -9,9 +9,10 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::api::{Api, Patch, PatchParams, PostParams};
 
 use crate::harness::audit::{requests, until_quiet};
+use crate::harness::iam::Iam;
 use crate::harness::operator::{Operator, ready_world};
 use crate::harness::slow_network::SlowNetwork;
-use crate::harness::world::{Iam, World, eventually, is, message};
+use crate::harness::world::{World, eventually, is, message};
 
 /// Counts up in a key of config.yaml of its own, with a precondition, as fast as it can. Its edit of before is there
 /// whenever it looks.

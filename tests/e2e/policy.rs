@@ -2,8 +2,9 @@
 
 use serde_json::{Value, json};
 
+use crate::harness::iam::Iam;
 use crate::harness::verb::{Ended, left_in, manifests, run};
-use crate::harness::world::{Iam, World};
+use crate::harness::world::World;
 
 /// The steps that fail without an action; no other does. On AWS more of them would: without `s3:ListBucket` also "find
 /// bucket", "pod start" and "head missing" (the peer has an action of its own for `HeadBucket`, and answers 404 to

@@ -9,10 +9,11 @@ use registry_sts::arn::Partition;
 use registry_sts::policy::{Federated, trust_of_principal};
 use serde_json::{Value, json};
 
+use crate::harness::iam::{Iam, Key};
 use crate::harness::operator::Operator;
 use crate::harness::verb::run_at;
 use crate::harness::webhook::{account, installed, location};
-use crate::harness::world::{Iam, Key, World, apply, condition, is, message};
+use crate::harness::world::{World, apply, condition, is, message};
 
 const CONFIG: &str = "DB_URI: postgresql://quay:hunter2-of-the-database@db/quay\n";
 const ACCOUNT: &str = "123456789012";

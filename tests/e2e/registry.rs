@@ -12,8 +12,9 @@ use registry_sts::api::QuayStorage;
 use serde_json::{Value, json};
 
 use crate::harness::audit::{until_quiet, until_quiet_for};
+use crate::harness::iam::Iam;
 use crate::harness::operator::Operator;
-use crate::harness::world::{Iam, World, apply, eventually, is, message};
+use crate::harness::world::{World, apply, eventually, is, message};
 
 const CONFIG: &str = "DB_URI: postgresql://quay:hunter2-of-the-database@db/quay\n";
 const ROLE_ARN: &str = "eks.amazonaws.com/role-arn";

@@ -1,7 +1,8 @@
 //! Roles and keys that do not work: what is said, that the bundle is untouched, and that it heals by itself.
 
+use crate::harness::iam::{Iam, Key};
 use crate::harness::operator::Operator;
-use crate::harness::world::{Iam, Key, World, condition, is, message};
+use crate::harness::world::{World, condition, is, message};
 
 const CONFIG: &str = "DB_URI: postgresql://quay:hunter2-of-the-database@db/quay\n";
 

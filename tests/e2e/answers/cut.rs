@@ -3,9 +3,10 @@
 use serde_json::{Value, json};
 
 use super::CONFIG;
+use crate::harness::iam::Iam;
 use crate::harness::operator::Operator;
 use crate::harness::scripted_aws::{Asked, Http, Reply, Rule, ScriptedAws, s3_error};
-use crate::harness::world::{Iam, World, eventually};
+use crate::harness::world::{World, eventually};
 
 /// All that a proof asks of S3.
 const OPERATIONS: [&str; 12] = [

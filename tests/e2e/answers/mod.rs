@@ -14,9 +14,10 @@ use futures::FutureExt as _;
 use futures::future::join_all;
 use serde_json::json;
 
+use crate::harness::iam::Iam;
 use crate::harness::operator::Operator;
 use crate::harness::scripted_aws::{REQUEST_ID, Rule, ScriptedAws};
-use crate::harness::world::{Iam, World, condition, is, message};
+use crate::harness::world::{World, condition, is, message};
 
 const CONFIG: &str = "DB_URI: postgresql://quay:hunter2-of-the-database@db/quay\n";
 

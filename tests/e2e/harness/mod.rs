@@ -2,6 +2,7 @@
 
 pub(crate) mod audit;
 pub(crate) mod control_plane;
+pub(crate) mod iam;
 pub(crate) mod operator;
 pub(crate) mod scripted_aws;
 pub(crate) mod slow_network;

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
-use super::world::{Iam, World};
+use super::iam::Iam;
+use super::world::World;
 
 pub(crate) struct Operator {
     child: Child,

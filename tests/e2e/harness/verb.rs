@@ -4,7 +4,8 @@ use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
-use super::world::{Iam, World};
+use super::iam::Iam;
+use super::world::World;
 
 /// How a verb ended, and what it said.
 pub(crate) struct Ended {

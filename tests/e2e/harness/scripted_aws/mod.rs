@@ -13,7 +13,8 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
 
-use super::world::{Iam, Key, World, eventually};
+use super::iam::{Iam, Key};
+use super::world::{World, eventually};
 pub(crate) use http::Http;
 use http::Message;
 pub(crate) use script::{Asked, Reply, Rule};
