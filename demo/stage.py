@@ -244,7 +244,9 @@ def path_of(document: dict[str, Any]) -> str:
     prefix = f"/apis/{version}" if "/" in version else f"/api/{version}"
     if "namespace" in metadata:
         prefix += f"/namespaces/{metadata['namespace']}"
-    return f"{prefix}/{document['kind'].lower()}s/{metadata['name']}"
+    kind = document["kind"].lower()
+    plural = kind[:-1] + "ies" if kind.endswith("y") else kind + "s"
+    return f"{prefix}/{plural}/{metadata['name']}"
 
 
 def condition_map(resource: dict[str, Any]) -> dict[str, dict[str, str]]:
