@@ -1,14 +1,11 @@
 //! `registry-sts check`
 
 use std::io::{IsTerminal as _, Write as _};
-use std::path::PathBuf;
 use std::sync::Arc;
 
-use ipnet::IpNet;
-
 use super::files::Files;
+use super::reach::Reach;
 use super::{Outcome, Problem, progress, run, tell};
-use crate::aws::Aws;
 use crate::check::case::{self, Case};
 use crate::check::cluster::{self, NoCases};
 use crate::check::report::{self, Report};
@@ -16,8 +13,6 @@ use crate::check::table::Style;
 use crate::check::{Looker, report::Outcome as Found};
 use crate::cluster::grants::Grants;
 use crate::cluster::tokens::Tokens;
-use crate::place::EndpointUrl;
-use crate::plan::desired::Allowed;
 use crate::proof::Depth;
 use crate::resource::ResourceId;
 
@@ -53,22 +48,8 @@ pub(super) struct Check {
     #[arg(long)]
     read_only: bool,
 
-    /// Allow this value of endpointUrl, as the operator does: scheme, host and port. May be given several times.
-    #[arg(long, value_name = "URL")]
-    allow_endpoint: Vec<EndpointUrl>,
-
-    /// Allow an endpointUrl to resolve into this network though it is not public, for example 10.1.0.0/16. May be
-    /// given several times.
-    #[arg(long, value_name = "CIDR")]
-    allow_network: Vec<IpNet>,
-
-    /// Allow tokens of service accounts for this audience. May be given several times.
-    #[arg(long, value_name = "AUDIENCE", default_values_t = ["sts.amazonaws.com".to_owned()])]
-    allow_audience: Vec<String>,
-
-    /// Trust these certificates beside the system's own when AWS or an endpointUrl is asked: a file in PEM.
-    #[arg(long, value_name = "FILE")]
-    ca_file: Option<PathBuf>,
+    #[command(flatten)]
+    reach: Reach,
 
     /// What to print: a table for people, or JSON for machines.
     #[arg(short, long, value_name = "FORMAT", default_value = "table")]
@@ -83,8 +64,7 @@ enum Output {
 
 impl Check {
     pub(super) async fn run(self) -> Result<Outcome, Problem> {
-        let networks = run::networks(self.allow_network.clone(), self.ca_file.as_deref())?;
-        let aws = Aws::from_variables(|name| std::env::var(name).ok(), networks)?;
+        let aws = self.reach.aws()?;
         let Some((cases, tokens)) = self.cases().await? else { return Ok(Outcome::Refused) };
         let depth = if self.read_only { Depth::ReadOnly } else { Depth::Full };
         let looker = Looker::new(aws, tokens, depth);
@@ -100,10 +80,7 @@ impl Check {
 
     /// What is to be looked at, and what mints tokens; nothing where that was refused and told.
     async fn cases(&self) -> Result<Option<(Vec<Case>, Option<Tokens>)>, Problem> {
-        let allowed = Allowed {
-            endpoints: self.allow_endpoint.iter().cloned().collect(),
-            audiences: Some(self.allow_audience.iter().cloned().collect()),
-        };
+        let allowed = self.reach.allowed();
         let refused = |lines: Vec<String>| {
             for line in lines {
                 tell(&line);

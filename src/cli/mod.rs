@@ -8,6 +8,7 @@ mod crd;
 mod files;
 mod policy;
 mod progress;
+mod reach;
 mod render;
 mod run;
 

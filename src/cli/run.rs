@@ -1,19 +1,15 @@
 //! `registry-sts run`
 
-use std::path::{Path, PathBuf};
 use std::process;
 use std::time::Duration;
 
-use ipnet::IpNet;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 
+use super::reach::Reach;
 use super::{Outcome, Problem};
-use crate::aws::{Aws, Networks};
 use crate::controller::{self, Options};
-use crate::place::EndpointUrl;
-use crate::plan::desired::Allowed;
 
 /// After SIGTERM, what is under way has this long to end.
 const GRACE: Duration = Duration::from_secs(4);
@@ -24,7 +20,7 @@ const NO_BODIES: &str = "kube_client::client=error";
 /// Run the controller.
 ///
 /// The Kubernetes API server is found as kubectl finds it: the in-cluster ServiceAccount, or KUBECONFIG. AWS endpoints
-/// are AWS's own, unless AWS_ENDPOINT_URL_STS or AWS_ENDPOINT_URL say otherwise. The operator has no AWS identity.
+/// are AWS's own, unless AWS_ENDPOINT_URL_STS, AWS_ENDPOINT_URL_S3 or AWS_ENDPOINT_URL say otherwise. The operator has no AWS identity.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   registry-sts run
@@ -35,22 +31,8 @@ pub(super) struct Run {
     #[arg(long, value_name = "NAMESPACE")]
     namespace: Option<String>,
 
-    /// Allow this value of endpointUrl: scheme, host and port. May be given several times.
-    #[arg(long, value_name = "URL")]
-    allow_endpoint: Vec<EndpointUrl>,
-
-    /// Allow an endpointUrl to resolve into this network though it is not public, for example 10.1.0.0/16. May be
-    /// given several times.
-    #[arg(long, value_name = "CIDR")]
-    allow_network: Vec<IpNet>,
-
-    /// Allow tokens of service accounts for this audience. May be given several times.
-    #[arg(long, value_name = "AUDIENCE", default_values_t = ["sts.amazonaws.com".to_owned()])]
-    allow_audience: Vec<String>,
-
-    /// Trust these certificates beside the system's own when AWS or an endpointUrl is asked: a file in PEM.
-    #[arg(long, value_name = "FILE")]
-    ca_file: Option<PathBuf>,
+    #[command(flatten)]
+    reach: Reach,
 
     /// Ask STS at most so many times a second, all namespaces together.
     #[arg(long, value_name = "CALLS", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
@@ -69,17 +51,10 @@ impl Run {
         end_on_signal(stop.clone())?;
 
         let client = client().await?;
-        let networks = networks(self.allow_network, self.ca_file.as_deref())?;
-        let aws = Aws::from_variables(|name| std::env::var(name).ok(), networks)?;
+        let aws = self.reach.aws()?;
         tracing::info!(version = env!("CARGO_PKG_VERSION"), endpoints = aws.configured_endpoints(), "started");
-        let options = Options {
-            namespace: self.namespace,
-            allowed: Allowed {
-                endpoints: self.allow_endpoint.into_iter().collect(),
-                audiences: Some(self.allow_audience.into_iter().collect()),
-            },
-            sts_calls_per_second: self.sts_rate,
-        };
+        let options =
+            Options { namespace: self.namespace, allowed: self.reach.allowed(), sts_calls_per_second: self.sts_rate };
         controller::run(client, aws, options, stop).await;
         tracing::info!("stopped");
         Ok(Outcome::Done)
@@ -89,15 +64,6 @@ impl Run {
 /// The cluster as kubectl finds it.
 pub(super) async fn client() -> Result<kube::Client, Problem> {
     kube::Client::try_default().await.map_err(|error| no_cluster(&error).into())
-}
-
-/// What the administrator says of the network.
-pub(super) fn networks(allowed: Vec<IpNet>, ca_file: Option<&Path>) -> Result<Networks, Problem> {
-    let networks = Networks { allowed, certificates: None };
-    let Some(file) = ca_file else { return Ok(networks) };
-    let name = file.display();
-    let pem = std::fs::read_to_string(file).map_err(|error| format!("--ca-file {name}: {error}"))?;
-    networks.with_certificates(pem).map_err(|error| format!("--ca-file {name}: {error}").into())
 }
 
 /// Why there is no client. What cannot be read of a kubeconfig is not quoted: tokens stand there.
