@@ -80,3 +80,20 @@ async fn a_bucket_that_does_not_exist_is_said_so_and_heals_when_it_is_created() 
     world.plane.aws("s3", "create_bucket", json!({"Bucket": iam.bucket})).await;
     world.until_ready("example").await;
 }
+
+#[tokio::test]
+async fn of_a_bucket_that_keeps_versions_the_rule_that_keeps_it_clean_is_told() {
+    let world = World::granted().await;
+    let iam = world.iam("a").await;
+    let args = json!({"Bucket": iam.bucket, "VersioningConfiguration": {"Status": "Enabled"}});
+    world.plane.aws("s3", "put_bucket_versioning", args).await;
+    world.put_key("quay-user", &iam.key).await;
+    world.put_bundle("bundle", CONFIG).await;
+    let _operator = Operator::start(&world).await;
+    world.put_resource("example", "bundle", &[World::location("default", &iam, "quay-user")]).await;
+    let ready = world.until_ready("example").await;
+    let rule = r#""Filter":{"Prefix":"datastorage/.registry-sts/"},"NoncurrentVersionExpiration":{"NoncurrentDays":1}"#;
+    assert!(message(&ready, "StorageProven").contains(rule), "{}", message(&ready, "StorageProven"));
+    let current = world.plane.aws("s3", "list_objects_v2", json!({"Bucket": iam.bucket})).await;
+    assert!(current["Contents"].is_null(), "{current}");
+}
