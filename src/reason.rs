@@ -92,6 +92,8 @@ reasons! {
     KeySecretMissing: Waits,
     /// The service account of `auth.webIdentity` does not exist, or may not be seen, or cannot be used.
     AccountUnusable: Waits,
+    /// The API server did not answer what was asked of the service account.
+    AccountUnanswered: Waits,
     /// The operator may not mint tokens for the service account.
     TokenForbidden: Waits,
     /// The service account's annotation `eks.amazonaws.com/role-arn` is missing or names another role.

@@ -14,7 +14,7 @@ use registry_sts::api::quay_storage::Mode;
 use registry_sts::plan::desired::{Allowed, Auth, Desired, Wanted};
 use registry_sts::plan::key::AccessKey;
 use registry_sts::plan::observation::{BundleSecret, Observation, ObservedBundle, ObservedLocation, Proof, Reference};
-use registry_sts::plan::web_identity::{AccountSeen, PodIdentity};
+use registry_sts::plan::web_identity::{AccountSeen, PodIdentity, Webhook};
 use registry_sts::plan::{Plan, ProofState, Source};
 use registry_sts::reason::{Failure, Reason};
 use registry_sts::registry::{Registry, RegistrySeen};
@@ -168,7 +168,7 @@ fn observe(desired: &Desired, secrets: &BTreeMap<String, Value>, world: &World, 
         uid: "uid".into(),
         resource_version: "1001".into(),
         annotations: world.accounts.get(name).cloned().unwrap_or_default(),
-        has_webhook: true,
+        webhook: Webhook::Installed,
     };
     let principal = |wanted: &Wanted| match &wanted.auth {
         Auth::AccessKey { secret, sts, .. } => match data(secret) {

@@ -29,6 +29,15 @@ pub struct Found {
     pub since: i64,
 }
 
+/// What is put into an object.
+#[derive(Clone, Copy, Debug)]
+pub struct Body {
+    /// Its bytes.
+    pub bytes: &'static [u8],
+    /// Their MD5 in base64, which buckets with a default retention demand.
+    pub md5: &'static str,
+}
+
 /// How objects are to be encrypted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Encryption {
@@ -54,10 +63,21 @@ impl Aws {
         self.s3_at(session, &self.s3_url(endpoint), region, true, bucket)
     }
 
-    /// The bucket as config-tool reaches it: at the bucket's own host, whatever the region.
-    pub fn s3_of_config_tool(&self, session: &Session, endpoint: &Endpoint, region: &str, bucket: &Bucket) -> S3 {
+    /// The bucket as config-tool reaches it: at the global host, whatever the region, until it knows where the bucket
+    /// is; then at that region's.
+    pub fn s3_of_config_tool(
+        &self,
+        session: &Session,
+        endpoint: &Endpoint,
+        found_in: Option<&str>,
+        bucket: &Bucket,
+    ) -> S3 {
+        let region = found_in.unwrap_or("us-east-1");
         match (endpoint, &self.configured.s3) {
-            (Endpoint::Region(_), None) => self.s3_at(session, "https://s3.amazonaws.com", region, false, bucket),
+            (Endpoint::Region(_), None) => {
+                let host = found_in.map_or("s3.amazonaws.com".into(), |region| format!("s3.{region}.amazonaws.com"));
+                self.s3_at(session, &format!("https://{host}"), region, found_in.is_none(), bucket)
+            }
             (Endpoint::Region(_), Some(url)) | (Endpoint::Url(url), _) => {
                 self.s3_at(session, url.as_str(), region, true, bucket)
             }
@@ -141,9 +161,10 @@ impl S3 {
     }
 
     /// Puts an object; says whether the bucket keeps versions.
-    pub async fn put(&self, key: &str, body: &'static [u8], encryption: Encryption) -> Result<bool, Answer> {
+    pub async fn put(&self, key: &str, body: Body, encryption: Encryption) -> Result<bool, Answer> {
         let request = self.client.put_object().bucket(&self.bucket).key(key);
-        let request = request.body(ByteStream::from_static(body)).set_server_side_encryption(encryption.header());
+        let request = request.body(ByteStream::from_static(body.bytes)).content_md5(body.md5);
+        let request = request.set_server_side_encryption(encryption.header());
         answered!(request).map(|put| put.version_id.is_some_and(|version| version != "null"))
     }
 
@@ -178,9 +199,9 @@ impl S3 {
     }
 
     /// Uploads the only part of an upload and completes it.
-    pub async fn complete_upload(&self, key: &str, upload_id: &str, body: &'static [u8]) -> Result<(), Answer> {
+    pub async fn complete_upload(&self, key: &str, upload_id: &str, body: Body) -> Result<(), Answer> {
         let part = self.client.upload_part().bucket(&self.bucket).key(key).upload_id(upload_id).part_number(1);
-        let part = answered!(part.body(ByteStream::from_static(body)))?;
+        let part = answered!(part.body(ByteStream::from_static(body.bytes)).content_md5(body.md5))?;
         let part = CompletedPart::builder().part_number(1).set_e_tag(part.e_tag).build();
         let parts = CompletedMultipartUpload::builder().parts(part).build();
         let complete = self.client.complete_multipart_upload().bucket(&self.bucket).key(key).upload_id(upload_id);

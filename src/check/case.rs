@@ -1,5 +1,7 @@
 //! PURE: the locations that are to be looked at, and what of each can be.
 
+use std::sync::Arc;
+
 use crate::manifests::{Manifests, Refused};
 use crate::plan::Desired;
 use crate::plan::desired::{Allowed, Auth, DesiredLocation, Wanted};
@@ -62,6 +64,17 @@ impl Case {
             place: wanted.map(|wanted| wanted.place().to_string()),
             target,
         }
+    }
+}
+
+impl Case {
+    /// With the certificates that the registry's bundle has.
+    #[must_use]
+    pub fn trusting(mut self, certificates: Option<Arc<str>>) -> Self {
+        if let Ok(target) = &mut self.target {
+            target.certificates = certificates;
+        }
+        self
     }
 }
 

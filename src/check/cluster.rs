@@ -68,7 +68,14 @@ pub async fn cases(
             }
             None => None,
         };
-        cases.push(Case::new(&who.to_string(), Some(&who.namespace), &desired, location, seen));
+        let certificates = match &location.wanted {
+            Ok(wanted) if wanted.needs_certificates() => {
+                let bundle = secrets::read_bundle(client, &who.namespace, &desired.consumer.bundle).await;
+                bundle.ok().and_then(|bundle| bundle.content.certificates)
+            }
+            _ => None,
+        };
+        cases.push(Case::new(&who.to_string(), Some(&who.namespace), &desired, location, seen).trusting(certificates));
     }
     Ok(cases)
 }

@@ -16,6 +16,9 @@ const GRACE: Duration = Duration::from_secs(4);
 
 /// Where the Kubernetes client logs whole bodies that it cannot decode, a Secret's among them.
 const NO_BODIES: &str = "kube_client::client=error";
+/// Where the AWS SDK logs whole requests, a service account's token and a session's among them.
+const NO_REQUESTS: [&str; 3] =
+    ["aws_smithy_runtime=debug", "aws_smithy_runtime::client::orchestrator=debug", "aws_sigv4=info"];
 
 /// Run the controller.
 ///
@@ -46,6 +49,9 @@ pub(super) struct Run {
 impl Run {
     pub(super) async fn run(self) -> Result<Outcome, Problem> {
         let filter = EnvFilter::try_new(&self.log)?.add_directive(NO_BODIES.parse()?);
+        let filter = NO_REQUESTS
+            .iter()
+            .try_fold(filter, |filter, most| Ok::<_, Problem>(filter.add_directive(most.parse()?)))?;
         tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false).init();
         let stop = CancellationToken::new();
         end_on_signal(stop.clone())?;

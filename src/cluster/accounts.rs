@@ -10,7 +10,7 @@ use serde_json::json;
 use super::grants::Grants;
 use super::secrets::FIELD_MANAGER;
 use super::{ApiProblem, answered};
-use crate::plan::web_identity::{AccountSeen, Annotation, ROLE_ARN};
+use crate::plan::web_identity::{AccountSeen, Annotation, ROLE_ARN, Webhook};
 use crate::reason::{Failure, Reason};
 
 /// The configuration that puts role and token into pods, as EKS and OpenShift name it.
@@ -19,14 +19,19 @@ const WEBHOOK: &str = "pod-identity-webhook";
 /// Reads a service account, and whether the cluster has a pod identity webhook.
 ///
 /// # Errors
-/// What the API server answered instead of the service account.
+/// What the API server answered instead.
 pub async fn read(client: &Client, namespace: &str, name: &str) -> Result<AccountSeen, ApiProblem> {
     let accounts: Api<PartialObjectMeta<ServiceAccount>> = Api::namespaced(client.clone(), namespace);
     let webhooks: Api<PartialObjectMeta<MutatingWebhookConfiguration>> = Api::all(client.clone());
     let (account, webhook) =
         tokio::join!(answered(accounts.get_metadata(name)), answered(webhooks.get_metadata_opt(WEBHOOK)),);
-    // Where it may not be seen, whether it is there cannot be known, and is not held against the registry.
-    Ok(AccountSeen { has_webhook: !matches!(webhook, Ok(None)), ..without_webhook(account?.metadata) })
+    let webhook = match webhook {
+        Ok(Some(_)) => Webhook::Installed,
+        Ok(None) => Webhook::Missing,
+        Err(ApiProblem::Forbidden) => Webhook::Unseen,
+        Err(problem) => return Err(problem),
+    };
+    Ok(AccountSeen { webhook, ..without_webhook(account?.metadata) })
 }
 
 /// Adds the annotation to the very account at the very version that was observed; anything else is a `Conflict`.
@@ -50,7 +55,7 @@ fn without_webhook(metadata: ObjectMeta) -> AccountSeen {
         uid: metadata.uid.unwrap_or_default(),
         resource_version: metadata.resource_version.unwrap_or_default(),
         annotations: metadata.annotations.unwrap_or_default(),
-        has_webhook: false,
+        webhook: Webhook::Unseen,
     }
 }
 
@@ -75,6 +80,8 @@ pub async fn seen(client: &Client, grants: &Grants, namespace: &str, name: &str)
             Reason::TokenForbidden,
             format!("{} may not see {what}. Grant it: {}", grants.who(), grants.mint(namespace).await),
         ),
-        problem => Failure::new(Reason::AccountUnusable, format!("{what} could not be read: {problem}.")),
+        problem => {
+            Failure::new(Reason::AccountUnanswered, format!("{what} could not be read: {problem}. It is tried again."))
+        }
     })
 }

@@ -72,7 +72,7 @@ impl Tokens {
                 ),
             ),
             problem => Failure::new(
-                Reason::AccountUnusable,
+                Reason::AccountUnanswered,
                 format!("A token for service account {name} could not be minted: {problem}. It is tried again."),
             ),
         })

@@ -6,7 +6,7 @@ use super::memory::Memory;
 use super::{Context, report};
 use crate::api::QuayStorage;
 use crate::cluster::{ApiProblem, accounts};
-use crate::plan::web_identity::{AccountSeen, Annotation, ROLE_ARN};
+use crate::plan::web_identity::{AccountSeen, Annotation, ROLE_ARN, Webhook};
 use crate::reason::{Failure, Reason};
 use crate::resource::ResourceId;
 
@@ -22,11 +22,11 @@ pub(super) async fn annotate(
         let answer = accounts::annotate(&context.client, &who.namespace, annotation).await;
         let Some(reading) = memory.accounts.get_mut(&annotation.account) else { continue };
         reading.at = Instant::now();
-        let has_webhook = reading.seen.as_ref().is_ok_and(|seen| seen.has_webhook);
+        let webhook = reading.seen.as_ref().map_or(Webhook::Unseen, |seen| seen.webhook);
         reading.seen = match answer {
             Ok(seen) if seen.annotations.contains_key(ROLE_ARN) => {
                 report::annotated(context, resource, annotation).await;
-                Ok(AccountSeen { has_webhook, ..seen })
+                Ok(AccountSeen { webhook, ..seen })
             }
             Ok(_) => Err(Failure::new(
                 Reason::AnnotationMismatch,

@@ -19,6 +19,9 @@ use crate::verdict::Step;
 /// proven again; no watch tells of it.
 const ACCOUNT_AGE: f64 = 0.85;
 
+/// What is written is written by an account that was seen not longer ago than this.
+const ACCOUNT_IS_FRESH: Duration = Duration::from_secs(10);
+
 /// What is known of who assumes a location's role.
 pub(super) struct Known {
     /// Who is to assume it.
@@ -135,6 +138,13 @@ fn of_account(who: &ResourceId, desired: &Desired, wanted: &Wanted, identity: &W
     }
 }
 
+/// Forgets accounts that were seen long ago, before something is written that depends on them; whether there are any.
+pub(super) fn forget_old_accounts(memory: &mut Memory) -> bool {
+    let known = memory.accounts.len();
+    memory.accounts.retain(|_, reading| reading.at.elapsed() < ACCOUNT_IS_FRESH);
+    memory.accounts.len() < known
+}
+
 async fn read_accounts(context: &Context, who: &ResourceId, desired: &Desired, memory: &mut Memory) {
     let wanted: Vec<&WebIdentity> = desired
         .locations
@@ -155,7 +165,12 @@ async fn read_accounts(context: &Context, who: &ResourceId, desired: &Desired, m
         if !is_good && !just_read {
             let (namespace, name) = (&who.namespace, &identity.account);
             let seen = accounts::seen(&context.client, &context.grants, namespace, name).await;
-            memory.accounts.insert(identity.account.clone(), AccountReading { at: Instant::now(), seen });
+            let is_silence = matches!(&seen, Err(failure) if failure.reason == Reason::AccountUnanswered);
+            let known = memory.accounts.get(name).is_some_and(|reading| reading.seen.is_ok());
+            // That the API server is silent says nothing against what was seen.
+            if !(is_silence && known) {
+                memory.accounts.insert(name.clone(), AccountReading { at: Instant::now(), seen });
+            }
         }
     }
 }

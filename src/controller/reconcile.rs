@@ -12,6 +12,7 @@ use super::annotate::annotate;
 use super::consumer::{self, Undesired};
 use super::memory::{Inputs, Memory, Wrote};
 use super::observe::{Seen, observe};
+use super::principals;
 use super::{Context, Stored, id, report};
 use crate::api::QuayStorage;
 use crate::cluster::secret_watches::Health;
@@ -150,6 +151,9 @@ async fn look_and_act(
         let plan = Plan::make(desired, &seen.observation);
         if plan.needs_proof() && !memory.urgent {
             memory.urgent = true;
+            continue;
+        }
+        if plan.write.is_some() && principals::forget_old_accounts(memory) {
             continue;
         }
         if !plan.annotations.is_empty() && looks < LOOKS {

@@ -26,7 +26,19 @@ pub struct AccountSeen {
     /// Its annotations.
     pub annotations: BTreeMap<String, String>,
     /// Whether the cluster has a pod identity webhook.
-    pub has_webhook: bool,
+    pub webhook: Webhook,
+}
+
+/// Whether a cluster has a pod identity webhook.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Webhook {
+    /// It has.
+    Installed,
+    /// It has none.
+    Missing,
+    /// The API server does not let that be seen.
+    #[default]
+    Unseen,
 }
 
 /// An annotation to add: which role the pods of a service account get.
@@ -126,7 +138,13 @@ impl PodIdentity {
                 ),
             ));
         }
-        if !seen.has_webhook {
+        if seen.webhook == Webhook::Unseen {
+            return Err(Failure::new(
+                Reason::WebhookMissing,
+                "Whether the cluster has a pod identity webhook cannot be seen: getting MutatingWebhookConfiguration pod-identity-webhook is forbidden. Grant it with the ClusterRole of deploy/rbac/operator.yaml.",
+            ));
+        }
+        if seen.webhook == Webhook::Missing {
             return Err(Failure::new(
                 Reason::WebhookMissing,
                 "The cluster has no pod identity webhook (MutatingWebhookConfiguration pod-identity-webhook): Quay's pods would get neither token nor role. On OpenShift the Cloud Credential Operator installs it; elsewhere install amazon-eks-pod-identity-webhook.",
@@ -158,7 +176,7 @@ mod tests {
 
     fn seen(annotations: &[(&str, &str)]) -> AccountSeen {
         let annotations = annotations.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
-        AccountSeen { uid: "u".into(), resource_version: "7".into(), annotations, has_webhook: true }
+        AccountSeen { uid: "u".into(), resource_version: "7".into(), annotations, webhook: Webhook::Installed }
     }
 
     fn wanted(role: Option<&str>, audience: &str) -> WebIdentity {
@@ -211,7 +229,7 @@ mod tests {
             ),
             (
                 wanted(None, "sts.amazonaws.com"),
-                AccountSeen { has_webhook: false, ..seen(&[(ROLE_ARN, ROLE)]) },
+                AccountSeen { webhook: Webhook::Missing, ..seen(&[(ROLE_ARN, ROLE)]) },
                 Reason::WebhookMissing,
                 "pod-identity-webhook",
             ),

@@ -16,9 +16,10 @@ use tokio::sync::{Semaphore, mpsc};
 
 use crate::place::Endpoint;
 use crate::plan::ProofState;
+use crate::reason::{Failure, Reason};
 use crate::resource::ResourceId;
 use crate::target::Target;
-use crate::verdict::Findings;
+use crate::verdict::{Findings, Step, Verdict};
 pub use prove::{Prover, Terms};
 use record::Record;
 pub use storage::Depth;
@@ -125,12 +126,13 @@ impl ProofRoom {
         let (room, target) = (self.clone(), question.target.clone());
         let (namespace, max_age) = (question.who.namespace.clone(), question.max_age);
         tokio::spawn(async move {
-            let slots = room.slots_of(&target.endpoint);
-            // The semaphore is never closed; if it were, the proof would be made all the same.
-            let _slot = slots.acquire().await;
-            // Credentials may be shared with a proof that was made a little earlier, not with one of an interval ago.
-            let terms = Terms { depth, namespace: &namespace, max_age: max_age / 2, id: proof.0 };
-            let findings = Box::pin(room.prover.prove(&target, terms)).await;
+            let (prover, slots) = (room.prover.clone(), room.slots_of(&target.endpoint));
+            let made = tokio::spawn(async move {
+                // Credentials may be shared with a proof that was made a little earlier, not with one of an interval ago.
+                let (namespace, max_age, slots) = (namespace.as_str(), max_age / 2, Some(&*slots));
+                Box::pin(prover.prove(&target, Terms { depth, namespace, max_age, id: proof.0, slots })).await
+            });
+            let findings = made.await.unwrap_or_else(|_| broken());
             let waiting = room.lock().finish(proof, depth, &findings);
             for who in waiting {
                 // Without a receiver the process is stopping, and nobody waits any more.
@@ -151,6 +153,13 @@ impl ProofRoom {
     fn lock(&self) -> std::sync::MutexGuard<'_, Rooms> {
         self.rooms.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// What is found where a proof breaks down: it is made again.
+fn broken() -> Findings {
+    let message =
+        "The proof broke down: this is a defect of the operator, and its log has more. It is tried again by itself.";
+    Findings::ending_with(Step::Principal, Verdict::Failed(Failure::new(Reason::UnexpectedAnswer, message)))
 }
 
 /// How long ago a time is, by the wall clock, which is all that an earlier process has left.

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use tokio::sync::Semaphore;
+
 use super::session::{NoSession, Program, Sessions};
 use super::storage::{Attempt, Depth, FOLDER, Trial};
 use super::turnstile::Turnstile;
@@ -34,6 +36,8 @@ pub struct Terms<'a> {
     pub max_age: Duration,
     /// What tells this proof from others at the same place.
     pub id: [u8; 32],
+    /// How many use S3 at the same time; any number, if nothing says.
+    pub slots: Option<&'a Semaphore>,
 }
 
 impl Prover {
@@ -50,7 +54,12 @@ impl Prover {
             Ok(session) => session,
             Err(none) => return without_session(target, &none),
         };
-        let circumstances = circumstances(target);
+        // Only now: who waits for credentials, each namespace in its turn, keeps nobody from S3.
+        let _slot = match terms.slots {
+            Some(slots) => slots.acquire().await.ok(),
+            None => None,
+        };
+        let circumstances = circumstances(target, &target.sts.driver);
         let aws = self.aws.trusting(target.certificates.as_ref());
         let s3 = aws.s3(&session, &target.endpoint, &target.signing_region, &target.bucket);
         let trial = Trial::new(&s3, target, &terms.id, circumstances);
@@ -67,6 +76,9 @@ impl Prover {
             principal: None,
             notes: self.notes(target, tried.keeps_versions),
         };
+        if let Some(Verdict::Unknown(why)) = &pod_start {
+            findings.notes.push(format!("Not proven: {why}."));
+        }
         findings.steps.extend(pod_start.map(|verdict| (Step::PodStart, verdict)));
         let subject = Subject { target, caller: None, circumstances };
         findings
@@ -83,7 +95,8 @@ impl Prover {
 
     /// What config-tool asks before it lets a pod start: the role, where the bucket is, and whether it is there.
     async fn pod_start(&self, target: &Target, session: &Session, terms: Terms<'_>) -> Verdict {
-        let subject = Subject { target, caller: None, circumstances: Circumstances::default() };
+        let circumstances = circumstances(target, &target.sts.config_tool);
+        let subject = Subject { target, caller: None, circumstances };
         let failed = |answer: &Answer| Verdict::Failed(judge(Step::PodStart, answer, &subject));
         let session = match self.session_of_config_tool(target, session, terms).await {
             Ok(session) => session,
@@ -96,12 +109,15 @@ impl Prover {
             ));
         }
         let aws = self.aws.trusting(target.certificates.as_ref());
-        let s3_in = |region: &str| aws.s3_of_config_tool(&session, &target.endpoint, region, &target.bucket);
-        let region = match s3_in("us-east-1").bucket_location().await {
+        let s3_in = |found: Option<&str>| aws.s3_of_config_tool(&session, &target.endpoint, found, &target.bucket);
+        let region = match s3_in(None).bucket_location().await {
             Ok(region) => region,
-            Err(answer) => return failed(&answer),
+            Err(answer) => match answer.region() {
+                Some(region) => region.to_owned(),
+                None => return failed(&answer),
+            },
         };
-        match s3_in(&region).head_bucket().await {
+        match s3_in(Some(&region)).head_bucket().await {
             Ok(()) => Verdict::Passed,
             Err(answer) => failed(&answer),
         }
@@ -172,7 +188,7 @@ impl Prover {
             self.aws.proxy_to(&target.endpoint).map(|proxy| format!("It was proven through the proxy {proxy}."));
         let folder = format!("{}{FOLDER}", target.prefix());
         let rule = keeps_versions.then(|| format!(
-            r#"The bucket keeps versions, also of what a proof removes. A lifecycle rule keeps it clean: {{"Status":"Enabled","Filter":{{"Prefix":"{folder}"}},"NoncurrentVersionExpiration":{{"NoncurrentDays":1}},"Expiration":{{"ExpiredObjectDeleteMarker":true}}}}."#
+            r#"The bucket keeps versions, also of what a proof removes. A lifecycle rule, added to those that it has, keeps it clean: {{"Status":"Enabled","Filter":{{"Prefix":"{folder}"}},"NoncurrentVersionExpiration":{{"NoncurrentDays":1}},"Expiration":{{"ExpiredObjectDeleteMarker":true}}}}."#
         ));
         proxy.into_iter().chain(rule).collect()
     }
@@ -210,9 +226,10 @@ fn is_refusal(none: &NoSession, failure: &Failure) -> bool {
     }
 }
 
-fn circumstances(target: &Target) -> Circumstances {
-    let global_token = target.sts.driver == StsEndpoint::Global
-        && matches!(&target.endpoint, Endpoint::Region(region) if is_opt_in(region));
+/// What is known of the answers to credentials of an STS host.
+fn circumstances(target: &Target, asked: &StsEndpoint) -> Circumstances {
+    let global_token =
+        *asked == StsEndpoint::Global && matches!(&target.endpoint, Endpoint::Region(region) if is_opt_in(region));
     Circumstances { global_token, encryption: false }
 }
 

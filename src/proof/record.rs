@@ -20,8 +20,8 @@ const LAST_RETRY: Duration = Duration::from_mins(15);
 /// a share of it, so that proofs that were made together are not made again together.
 const EARLY: f64 = 0.1;
 
-/// A full proof is made again after this; what is made in between changes nothing.
-const FULL_EVERY: Duration = Duration::from_hours(24);
+/// A full proof is made again after about a day; what is made in between changes nothing.
+const FULL_EVERY: Duration = Duration::from_hours(22);
 
 /// One proof's record.
 #[derive(Default)]

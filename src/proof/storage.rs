@@ -5,14 +5,17 @@ use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::time::Duration;
 
-use crate::aws::s3::{Encryption, Found, S3};
+use crate::aws::s3::{Body, Encryption, Found, S3};
 use crate::fingerprint::hex;
 use crate::target::Target;
 use crate::verdict::advice::Circumstances;
 use crate::verdict::{Answer, Refused, Step};
 
-/// What stands in the objects that are put.
-const BODY: &[u8] = b"registry-sts tries here what Quay will do. It removes this object.\n";
+/// What stands in the objects that are put, and its MD5: buckets with a default retention demand it, and Quay sends it.
+const BODY: Body = Body {
+    bytes: b"registry-sts tries here what Quay will do. It removes this object.\n",
+    md5: "b7QggNZWhbZdukd1kVzBhw==",
+};
 /// Where they are put, below what Quay puts before every key.
 pub(super) const FOLDER: &str = ".registry-sts/";
 /// What another proof has left is removed once it is this old, in seconds: no proof takes that long.
@@ -116,7 +119,10 @@ impl<'a> Trial<'a> {
             let why = if found { "nothing is put that could not be removed" } else { "the bucket was not found" };
             self.skip(&CHANGES, why);
         }
-        let (keys, mut left) = self.leftovers(&objects, &uploads);
+        let (mut keys, mut left) = self.leftovers(&objects, &uploads);
+        if found && deletable {
+            keys.extend(["object", "copy", "upload"].map(|name| self.key(name)));
+        }
         if self.may_have_begun_an_upload() {
             let begun = self.s3.list_uploads(&self.folder).await.unwrap_or_default();
             left.extend(begun.into_iter().filter_map(|upload| Some((upload.key, upload.upload_id?))));
@@ -207,11 +213,19 @@ impl<'a> Trial<'a> {
         }
         tokio::join!(
             async { self.note(Step::HeadPresent, self.s3.head(&object).await) },
-            async { self.note(Step::GetObject, self.s3.get(&object, BODY.len()).await.and_then(|body| as_put(&body))) },
+            async {
+                self.note(Step::GetObject, self.s3.get(&object, BODY.bytes.len()).await.and_then(|body| as_put(&body)))
+            },
             async {
                 let copied = self.s3.copy(&object, &copy, Encryption::Default).await;
                 let encryption = is_denied(&copied) && self.s3.copy(&object, &copy, Encryption::Aes256).await.is_ok();
-                self.note_with(Step::CopyObject, copied, Circumstances { encryption, ..self.circumstances });
+                let circumstances = Circumstances { encryption, ..self.circumstances };
+                // Only what was copied is encrypted as the bucket does by default, and has to be read so.
+                let read = match copied {
+                    Ok(()) => self.s3.get(&copy, BODY.bytes.len()).await.and_then(|body| as_put(&body)),
+                    denied => denied,
+                };
+                self.note_with(Step::CopyObject, read, circumstances);
             },
         );
         keeps_versions
@@ -248,17 +262,15 @@ impl<'a> Trial<'a> {
         }
     }
 
-    /// What is to be removed: all that this trial puts, what is in its folder, and what others left long ago.
+    /// What is to be removed though this trial did not put it: what is in its folder, and what others left long ago.
     fn leftovers(&self, objects: &[Found], uploads: &[Found]) -> (Vec<String>, Vec<(String, String)>) {
         let long_ago = jiff::Timestamp::now().as_second() - LEFTOVER_AGE;
         let is_left = |found: &&Found| found.key.starts_with(&self.folder) || found.since < long_ago;
-        let mut keys: Vec<String> = ["object", "copy", "upload"].map(|name| self.key(name)).into();
-        keys.extend(objects.iter().filter(is_left).map(|found| found.key.clone()));
-        keys.sort();
-        keys.dedup();
+        let puts = ["object", "copy", "upload"].map(|name| self.key(name));
+        let keys = objects.iter().filter(is_left).map(|found| found.key.clone()).filter(|key| !puts.contains(key));
         let ids =
             uploads.iter().filter(is_left).filter_map(|found| Some((found.key.clone(), found.upload_id.clone()?)));
-        (keys, ids.collect())
+        (keys.collect(), ids.collect())
     }
 
     async fn remove(&self, keys: &[String]) -> Result<(), Answer> {
@@ -296,7 +308,7 @@ fn explain_heads(attempts: &mut [(Step, Attempt)]) {
 
 /// Whether an object reads as it was put.
 fn as_put(body: &[u8]) -> Result<(), Answer> {
-    if body == BODY { Ok(()) } else { Err(Answer::Status(200, None)) }
+    if body == BODY.bytes { Ok(()) } else { Err(Answer::Status(200, None)) }
 }
 
 fn is_denied<T>(answer: &Result<T, Answer>) -> bool {

@@ -99,7 +99,7 @@ fn advice(step: Step, reason: Reason, answer: &Answer, subject: &Subject<'_>) ->
     let target = subject.target;
     match reason {
         Reason::RoleNotAssumable => role_not_assumable(answer, subject),
-        Reason::UnknownAccessKey => "AWS does not know this access key, or it is inactive. Activate it, or create a new access key of the user and put both parts into the Secret. It is tried again by itself.".into(),
+        Reason::UnknownAccessKey => "AWS does not know this access key, or it is inactive (or the region of that STS host is not enabled in the account). Activate it, or create a new access key of the user and put both parts into the Secret. It is tried again by itself.".into(),
         Reason::WrongSecretKey => "The secret access key does not belong to this access key. Put both parts of the same access key into the Secret; AWS shows the secret part only once, when the key is created.".into(),
         Reason::ClockSkew => "The clock of the operator's node and AWS's differ by more than five minutes. Correct the node's time; Quay's pods there fail the same way.".into(),
         Reason::RegionDisabled => format!(
@@ -113,7 +113,7 @@ fn advice(step: Step, reason: Reason, answer: &Answer, subject: &Subject<'_>) ->
             target.region()
         ),
         Reason::BucketMissing => format!("There is no bucket {} in partition {}. Create it, or correct bucket.", target.bucket, target.role.partition().as_str()),
-        Reason::BucketElsewhere => match region_of(answer) {
+        Reason::BucketElsewhere => match answer.region() {
             Some(region) => format!("The bucket {} is in {region}. Set region: {region}.", target.bucket),
             None => format!("The bucket {} is in another region than {}. Correct region.", target.bucket, target.region()),
         },
@@ -138,15 +138,6 @@ fn answer_blames(answer: &Answer) -> Option<super::Blame> {
         Answer::Refused(refused) => refused.blame,
         _ => None,
     }
-}
-
-fn region_of(answer: &Answer) -> Option<&str> {
-    let region = match answer {
-        Answer::Refused(refused) => refused.region.as_deref(),
-        Answer::Status(_, region) => region.as_deref(),
-        _ => None,
-    };
-    region.filter(|region| region.parse::<crate::place::Region>().is_ok())
 }
 
 /// Who has to act where it is neither the role's owner nor the bucket's.

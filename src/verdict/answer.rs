@@ -22,8 +22,21 @@ impl Answer {
     pub fn asked_in(&self, region: &str) -> Self {
         match self {
             Self::Status(status, Some(named)) if named == region => Self::Status(*status, None),
+            Self::Refused(refused) if refused.region.as_deref() == Some(region) => {
+                Self::Refused(Refused { region: None, ..refused.clone() })
+            }
             other => other.clone(),
         }
+    }
+
+    /// The bucket's region, where the answer names one.
+    pub fn region(&self) -> Option<&str> {
+        let region = match self {
+            Self::Refused(refused) => refused.region.as_deref(),
+            Self::Status(_, region) => region.as_deref(),
+            Self::NoConnection | Self::AddressNotAllowed | Self::TimedOut => None,
+        };
+        region.filter(|region| region.parse::<crate::place::Region>().is_ok())
     }
 }
 

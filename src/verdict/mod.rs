@@ -130,5 +130,5 @@ impl Findings {
 
 /// Whether a failure tells nothing of the role or the storage: no answer, or one that asks for patience.
 pub fn is_silence(failure: &Failure) -> bool {
-    matches!(failure.reason, Reason::AwsUnreachable | Reason::Throttled)
+    matches!(failure.reason, Reason::AwsUnreachable | Reason::Throttled | Reason::AccountUnanswered)
 }

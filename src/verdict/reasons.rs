@@ -66,6 +66,9 @@ fn of_code(step: Step, refused: &Refused, circumstances: Circumstances) -> Reaso
             Reason::Throttled
         }
         "ServiceUnavailable" | "InternalFailure" | "InternalError" | "RequestTimeout" => Reason::AwsUnreachable,
+        // Others that speak the protocol have words of their own for being out of order.
+        _ if refused.status >= 500 => Reason::AwsUnreachable,
+        _ if refused.status == 429 => Reason::Throttled,
         _ => Reason::UnexpectedAnswer,
     }
 }

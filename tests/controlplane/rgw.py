@@ -68,6 +68,9 @@ mon max pg per osd = 1000
 # A monitor waits that long before it takes each of the many changes at the start.
 paxos propose interval = 0.02
 paxos min wait = 0.01
+# Nothing of note is stored: a disk that is nearly full is no reason not to start.
+mon data avail crit = 0
+mon data avail warn = 0
 
 [mon.a]
 mon data = {directory}/mon

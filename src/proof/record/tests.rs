@@ -90,8 +90,8 @@ fn everything_is_tried_at_first_after_a_denial_and_once_a_day_and_nothing_is_cha
     record.finish(now + HOUR, Timestamp::UNIX_EPOCH, Depth::ReadOnly, &works());
     let noted = matches!(record.state(now + HOUR, HOUR, "x", None), ProofState::Proven(p) if p.notes == ["versions"]);
     assert!(noted, "what the whole proof saw still holds");
-    assert_eq!(record.depth(now + HOUR * 23), Depth::ReadOnly);
-    assert_eq!(record.depth(now + HOUR * 24), Depth::Full);
+    assert_eq!(record.depth(now + HOUR * 21), Depth::ReadOnly);
+    assert_eq!(record.depth(now + HOUR * 22), Depth::Full);
     finish(&mut record, now, &refusal(Reason::AwsUnreachable));
     assert_eq!(record.depth(now + HOUR), Depth::ReadOnly, "silence says nothing against it");
     finish(&mut record, now, &refusal(Reason::RoleNotAssumable));

@@ -21,6 +21,7 @@ fn denied(operation: &'static str, because: &str) -> Vec<Rule> {
 
 fn policies() -> Vec<Row> {
     let key = "User: arn:aws:sts::123456789012:assumed-role/quay/quay is not authorized to perform: kms:GenerateDataKey on resource: arn:aws:kms:us-east-1:123456789012:key/1 because no identity-based policy allows the kms:GenerateDataKey action";
+    let decrypt = "User: arn:aws:sts::123456789012:assumed-role/quay/quay is not authorized to perform: kms:Decrypt on resource: arn:aws:kms:us-east-1:123456789012:key/1 because no identity-based policy allows the kms:Decrypt action";
     let encryption: &[&str] = &["Quay asks for AES256 when it puts", "s3:x-amz-server-side-encryption"];
     vec![
         row(
@@ -94,6 +95,15 @@ fn policies() -> Vec<Row> {
             says("CopyObject", 403, "AccessDenied", key),
             "EncryptionDenied",
             &["kms:GenerateDataKey", "kms:Decrypt"],
+        ),
+        row(
+            "copy-cannot-be-read",
+            vec![
+                Rule::says("GetObject", s3_error(403, "AccessDenied", decrypt))
+                    .only(|asked| asked.key.ends_with("/copy")),
+            ],
+            "EncryptionDenied",
+            &["CopyObject", "kms:Decrypt"],
         ),
         row(
             "no-such-bucket",

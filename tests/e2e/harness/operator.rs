@@ -8,6 +8,9 @@ use std::time::Duration;
 use super::iam::Iam;
 use super::world::World;
 
+/// What is logged, unless a test says otherwise.
+const LOG: [&str; 2] = ["--log", "info,registry_sts=trace,kube=debug,kube_client::client::builder=debug,aws=debug"];
+
 pub(crate) struct Operator {
     child: Child,
     log: PathBuf,
@@ -40,14 +43,9 @@ impl Operator {
         let (kubeconfig, credential) = world.operator_kubeconfig(server).await;
         let log = world.dir.path().join(format!("operator-{}.log", credential.replace(['=', '/'], "-")));
         let child = Command::new(env!("CARGO_BIN_EXE_registry-sts"))
-            .args([
-                "run",
-                "--log",
-                "info,registry_sts=trace,kube=debug,kube_client::client::builder=debug,aws=debug",
-                "--namespace",
-                &world.namespace,
-            ])
+            .args(["run", "--namespace", &world.namespace])
             .args(flags)
+            .args(if flags.contains(&"--log") { &[][..] } else { &LOG[..] })
             .env_clear()
             .env("KUBECONFIG", kubeconfig)
             .env("AWS_ENDPOINT_URL", aws)
