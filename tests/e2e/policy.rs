@@ -8,12 +8,12 @@ use crate::harness::world::World;
 
 /// The steps that fail without an action; no other does. On AWS more of them would: without `s3:ListBucket` also "find
 /// bucket", "pod start" and "head missing" (the peer has an action of its own for `HeadBucket`, and answers 404 to
-/// whoever may not list), and without `s3:GetObject` also "copy" (the peer does not ask whether its source may be read).
+/// whoever may not list). Without `s3:GetObject` "copy" fails here because the copy cannot be read; AWS does not copy.
 const NEEDED: [(&str, &[&str]); 7] = [
     ("s3:ListBucket", &["list"]),
     ("s3:GetBucketLocation", &["pod start"]),
     ("s3:ListBucketMultipartUploads", &["list uploads"]),
-    ("s3:GetObject", &["head", "head missing", "get"]),
+    ("s3:GetObject", &["head", "head missing", "get", "copy"]),
     ("s3:PutObject", &["put", "multipart"]),
     ("s3:DeleteObject", &["delete"]),
     ("s3:AbortMultipartUpload", &["abort upload"]),
