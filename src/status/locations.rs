@@ -15,6 +15,8 @@ pub(super) fn unknown(failure: &Failure, before: &[LocationStatus]) -> Vec<Locat
         proven: "Unknown".into(),
         reason: reason.clone(),
         message: String::new(),
+        // What was refused since is not proven by what was before, also once it is known again.
+        proof: row.proof.clone().filter(|_| row.proven != "False"),
         ..row.clone()
     };
     before.iter().map(row).collect()

@@ -210,6 +210,17 @@ fn where_the_bundle_is_not_known_what_was_written_and_proven_before_stays_for_la
 }
 
 #[test]
+fn where_the_bundle_is_not_known_a_proof_from_before_a_refusal_is_not_kept() {
+    let good = status(&[("a", proven(), Standing::Current)], &Written::NotNeeded, None);
+    let refused = [("a", failed(Reason::RoleNotAssumable), Standing::Current)];
+    let refused = status(&refused, &Written::NotNeeded, Some(&good));
+    assert_eq!(refused.locations[0].proof, good.locations[0].proof);
+    let failure = Failure::new(Reason::RegistryMissing, "(why, and what to do)");
+    let lost = report(&Outcome::Unresolved(failure), Some(&refused), Some(1), at(NOW));
+    assert_eq!((lost.locations[0].proven.as_str(), &lost.locations[0].proof), ("Unknown", &None));
+}
+
+#[test]
 fn where_a_location_was_written_is_remembered_when_the_registry_names_another_bundle_and_not_for_another_quay() {
     let good = status(&[("a", proven(), Standing::Current)], &Written::Done { resource_version: "7".into() }, None);
     let on_another = |follows_registry: bool| {
