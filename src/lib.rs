@@ -36,6 +36,8 @@ pub mod proof;
 pub mod reason;
 /// PURE: what a `QuayRegistry` says of its Quay.
 pub mod registry;
+/// PURE: what people ask of a resource by annotation.
+pub mod requests;
 /// PURE: how a resource is named.
 pub mod resource;
 /// PURE: what came of a plan, turned into status.

@@ -21,6 +21,9 @@ macro_rules! reasons {
         }
 
         impl Reason {
+            /// All of them, in the order of the table.
+            pub const ALL: &[Self] = &[$(Self::$name,)*];
+
             /// The word as status spells it.
             pub fn as_str(self) -> &'static str {
                 match self {
@@ -63,6 +66,8 @@ reasons! {
     ProgressingWithRetry: Waits,
     /// The first outcome is on its way.
     Progressing: Waits,
+    /// Somebody asked that nothing be done.
+    Suspended: Edit,
 
     /// The spec (or the whole object) cannot be read as a `QuayStorage`.
     InvalidSpec: Edit,

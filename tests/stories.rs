@@ -57,6 +57,9 @@ struct World {
     /// Another resource of the same bundle is older.
     #[serde(default)]
     has_elder: bool,
+    /// Of a suspended resource: its spec is another than the one that status speaks of.
+    #[serde(default)]
+    moved: bool,
 }
 
 #[test]
@@ -114,6 +117,12 @@ fn told(story: &Path) -> [(&'static str, Option<String>); 3] {
         endpoints: ["https://minio.example.com:9000".parse().unwrap()].into_iter().collect(),
         audiences: Some(["sts.amazonaws.com".to_owned()].into()),
     };
+    if resource.spec.suspend {
+        let outcome = Outcome::Suspended { moved: world.moved };
+        let status = status::report(&outcome, resource.status.as_ref(), Some(2), now);
+        let status = serde_yaml::to_string(&status).unwrap();
+        return [("plan.txt", None), ("config.yaml", None), ("status.yaml", Some(status))];
+    }
     let desired = desired(&resource, &registries, &allowed);
     let plan = desired.as_ref().ok().map(|desired| Plan::make(desired, &observe(desired, &secrets, &world, now)));
     let written = match plan.as_ref().and_then(|plan| plan.write.as_ref()) {

@@ -29,6 +29,11 @@ use super::status::QuayStorageStatus;
     printcolumn(json_path = r#".status.conditions[?(@.type=="Ready")].reason"#, name = "Reason", type_ = "string"),
     printcolumn(json_path = ".status.configBundle.secretName", name = "Bundle", type_ = "string"),
     printcolumn(json_path = ".status.summary", name = "Summary", type_ = "string"),
+    printcolumn(
+        json_path = r#".status.conditions[?(@.type=="Suspended")].status"#,
+        name = "Suspended",
+        type_ = "string"
+    ),
     printcolumn(json_path = ".metadata.creationTimestamp", name = "Age", type_ = "date")
 )]
 #[serde(rename_all = "camelCase")]
@@ -77,6 +82,11 @@ pub struct QuayStorageSpec {
     /// How the role is proven.
     #[serde(default)]
     pub verification: Verification,
+
+    /// While true nothing is looked at, proven or written, and `Ready` becomes Unknown once the spec changes; false goes on
+    /// from what is there then.
+    #[serde(default)]
+    pub suspend: bool,
 }
 
 /// A QuayRegistry (`quay.redhat.com/v1`) of the same namespace.

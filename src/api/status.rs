@@ -17,11 +17,22 @@ pub struct QuayStorageStatus {
     #[serde(default)]
     pub observed_generation: Option<i64>,
 
+    /// The last value of annotation `reconcile.fluxcd.io/requestedAt` that was answered: everything was looked at anew.
+    // What was echoed is never taken back, so it need not be removable.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_handled_reconcile_at: Option<String>,
+
+    /// The last value of annotation `registry-sts.dev/proveAt` that was answered: every location was proven anew, or
+    /// refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_handled_prove_at: Option<String>,
+
     /// How many locations are proven and right in the bundle, of how many: for example `2/2`.
     #[serde(default)]
     pub summary: Option<String>,
 
-    /// `Ready`, `RoleProven`, `StorageProven`, `BundleCurrent`; `Reconciling` and `Stalled` only while they are true.
+    /// `Ready`, `RoleProven`, `StorageProven`, `BundleCurrent`; `Reconciling`, `Stalled` and `Suspended` only while they are
+    /// true.
     #[serde(default)]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,

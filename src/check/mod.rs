@@ -55,7 +55,8 @@ impl Looker {
         let mut id = [0; 32];
         // Not the operator's, which is the same for the same target: two trials in one folder remove each other's.
         fastrand::Rng::new().fill(&mut id);
-        let terms = Terms { depth: self.depth, namespace: &case.namespace, max_age: SESSION_AGE, id, slots: None };
+        let (namespace, max_age) = (case.namespace.as_str(), SESSION_AGE);
+        let terms = Terms { depth: self.depth, namespace, max_age, asked: None, id, slots: None };
         let (findings, caller) = tokio::join!(self.prover.prove(target, terms), self.caller(target));
         // Where the role was not assumed it is not tried once more.
         let assumed = findings.steps.contains(&(Step::AssumeRole, Verdict::Passed));

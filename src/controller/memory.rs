@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::requests::Answering;
 use crate::api::QuayStorage;
+use crate::api::quay_storage::QuayStorageSpec;
 use crate::cluster::version::Version;
 use crate::consumer::Consumer;
 use crate::plan::key::AccessKey;
@@ -17,6 +19,10 @@ use crate::reason::Failure;
 pub(super) struct Memory {
     /// The generation of the resource that was passed over last.
     pub(super) met: Option<i64>,
+    /// The spec that status speaks of, as far as this process knows.
+    pub(super) told_of: Option<QuayStorageSpec>,
+    /// What is asked for by annotation.
+    pub(super) requests: Answering,
     /// Something is to be written, so that what an earlier process proved is proven at once.
     pub(super) urgent: bool,
     /// The bundle that was meant then.
@@ -42,6 +48,14 @@ pub(super) struct Memory {
 }
 
 impl Memory {
+    /// Forgets what was read, so that all of it is read again.
+    pub(super) fn look_anew(&mut self) {
+        self.keys.clear();
+        self.accounts.clear();
+        self.certificates = None;
+        self.settled = None;
+    }
+
     /// The newer of what the watch told and of what our last status write was answered with.
     pub(super) fn newest(&self, told: &QuayStorage) -> Arc<QuayStorage> {
         let version = |resource: &QuayStorage| resource.metadata.resource_version.as_ref()?.parse::<u128>().ok();

@@ -7,6 +7,8 @@ mod observe;
 mod principals;
 mod reconcile;
 mod report;
+mod requests;
+mod suspend;
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -20,7 +22,7 @@ use kube::runtime::controller::{Action, Config, Error as ApplierError};
 use kube::runtime::events::{Recorder, Reporter};
 use kube::runtime::reflector::{self, ObjectRef, Store};
 use kube::runtime::watcher::{self, Event};
-use kube::runtime::{WatchStreamExt as _, applier, predicates};
+use kube::runtime::{WatchStreamExt as _, applier};
 use kube::{Client, ResourceExt as _};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -161,7 +163,7 @@ pub async fn run(client: Client, aws: Aws, options: Options, stop: CancellationT
     namespaces.abort();
 }
 
-/// The resources whose spec changed. Our own status writes change nothing else; what is gone is forgotten.
+/// The resources whose spec changed, or of which something is asked by annotation. Our own status writes change nothing else; what is gone is forgotten.
 fn changed(
     events: impl Stream<Item = watcher::Result<Event<Stored>>> + Send + 'static,
     mut writer: reflector::store::Writer<Stored>,
@@ -190,7 +192,10 @@ fn changed(
             event
         })
         .applied_objects()
-        .predicate_filter(predicates::generation, kube::runtime::utils::PredicateConfig::default())
+        .predicate_filter(
+            |stored: &Stored| Some(requests::asked_for(stored)),
+            kube::runtime::utils::PredicateConfig::default(),
+        )
         .filter_map(|stored| async move { stored.ok().map(|stored| ObjectRef::from_obj(&stored)) })
         .boxed()
 }

@@ -33,6 +33,8 @@ pub(super) struct Seen {
     pub(super) next_proof: Option<Duration>,
     /// Something of it may change without a watch that tells.
     pub(super) unwatched: bool,
+    /// Everything that is asked to be proven anew has an outcome.
+    pub(super) is_fresh: bool,
     /// How long to wait for answers of AWS before the bundle is looked at without them.
     pub(super) wait: Option<Duration>,
 }
@@ -51,6 +53,7 @@ pub(super) async fn observe(
     let mut inputs = Vec::with_capacity(desired.locations.len());
     let mut next_proof = None;
     let mut unwatched = false;
+    let mut is_fresh = true;
     let sharing = sharing(context, who, desired);
     for location in &desired.locations {
         let known = principals::of(who, desired, location, memory);
@@ -61,8 +64,10 @@ pub(super) async fn observe(
                 let earlier = earlier_proof(resource, &location.name, &of);
                 let location = &location.name;
                 let (max_age, urgent) = (desired.interval, memory.urgent);
-                let question = Question { who, location, target, of, max_age, earlier, urgent };
+                let asked = memory.requests.proof_since();
+                let question = Question { who, location, target, of, max_age, earlier, urgent, asked };
                 let answer = context.proofs.ask(&question);
+                is_fresh &= answer.is_fresh;
                 (answer.state, answer.ask_again)
             }
             (Err(_), Mode::Skip) if known.principal.is_ok() => (ProofState::Skipped, None),
@@ -109,7 +114,7 @@ pub(super) async fn observe(
     let consumer = desired.consumer.clone();
     let inputs = version.map(|bundle| Inputs { generation, consumer, bundle, has_elder, locations: inputs });
     let observation = Observation { locations, bundle, unwatched: None, has_elder };
-    Seen { observation, inputs, next_proof, unwatched, wait }
+    Seen { observation, inputs, next_proof, unwatched, is_fresh, wait }
 }
 
 /// How long answers are still to be awaited together.

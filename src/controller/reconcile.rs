@@ -13,7 +13,7 @@ use super::consumer::{self, Undesired};
 use super::memory::{Inputs, Memory, Wrote};
 use super::observe::{Seen, observe};
 use super::principals;
-use super::{Context, Stored, id, report};
+use super::{Context, Stored, id, report, suspend};
 use crate::api::QuayStorage;
 use crate::cluster::secret_watches::Health;
 use crate::cluster::version::Version;
@@ -73,6 +73,12 @@ async fn pass_over(
 ) -> Result<Action, ApiProblem> {
     let generation = resource.metadata.generation;
     let before = resource.status.as_ref();
+    if resource.spec.suspend {
+        return suspend::rest(context, who, resource, memory).await;
+    }
+    if memory.requests.take_up(resource) {
+        memory.look_anew();
+    }
     let parsed = match consumer::desired(context, who, resource).await {
         Ok(desired) => Ok(desired),
         // The watch tells when it is complete; the limit is for a watch that never says anything.
@@ -85,7 +91,9 @@ async fn pass_over(
         Err(outcome) => {
             // What it waits for is the spec or the registry, and a watch tells of both.
             let status = status::report(&outcome, before, generation, Timestamp::now());
+            let status = memory.requests.echoed(status, false);
             report::status(context, who, resource, memory, status).await?;
+            memory.told_of = Some(resource.spec.clone());
             return Ok(Action::await_change());
         }
     };
@@ -123,7 +131,9 @@ async fn pass_over(
         return Ok(Action::await_change());
     }
     report::orphans(context, resource, &desired).await;
+    let status = memory.requests.echoed(status, seen.is_fresh);
     report::status(context, who, resource, memory, status).await?;
+    memory.told_of = Some(resource.spec.clone());
     if matches!(written, Written::Done { .. }) {
         memory.unreported = None;
     }

@@ -118,7 +118,8 @@ async fn tell_of_transition(
     if same || ready_now.reason == Reason::ProofPending.as_str() {
         return;
     }
-    let kind = if ready_now.status == "True" { EventType::Normal } else { EventType::Warning };
+    let is_wanted = ready_now.status == "True" || ready_now.reason == Reason::Suspended.as_str();
+    let kind = if is_wanted { EventType::Normal } else { EventType::Warning };
     publish(context, resource.object_ref(&()), kind, &ready_now.reason, "Prove", ready_now.message).await;
 }
 

@@ -50,6 +50,8 @@ pub struct Question<'a> {
     pub earlier: Option<Timestamp>,
     /// An earlier proof is not enough: something is to be written.
     pub urgent: bool,
+    /// Since when somebody asks for everything to be tried again, if somebody does.
+    pub asked: Option<Instant>,
 }
 
 /// What is known now.
@@ -58,6 +60,8 @@ pub struct Answer {
     pub state: ProofState,
     /// When to ask again, if nobody will be told before.
     pub ask_again: Option<Duration>,
+    /// Everything was tried since it was asked for, if it was.
+    pub is_fresh: bool,
 }
 
 #[derive(Default)]
@@ -94,9 +98,9 @@ impl ProofRoom {
         let record = rooms.records.entry(key).or_default();
         let earlier = question.earlier.map(age);
         record.look_later(now, question.max_age, earlier.filter(|_| !question.urgent));
-        if record.is_due(now, question.max_age) {
-            let depth = record.depth(now);
-            record.start();
+        if record.is_due(now, question.max_age) || record.is_wanted(question.asked) {
+            let depth = if record.is_fresh(question.asked) { record.depth(now) } else { Depth::Full };
+            record.start(now);
             self.prove(key, depth, question);
         }
         if record.is_running() {
@@ -105,6 +109,7 @@ impl ProofRoom {
         Answer {
             state: record.state(now, question.max_age, &question.of, earlier),
             ask_again: record.next(now, question.max_age),
+            is_fresh: record.is_fresh(question.asked),
         }
     }
 
@@ -124,13 +129,14 @@ impl ProofRoom {
 
     fn prove(&self, proof: ProofKey, depth: Depth, question: &Question<'_>) {
         let (room, target) = (self.clone(), question.target.clone());
-        let (namespace, max_age) = (question.who.namespace.clone(), question.max_age);
+        let (namespace, max_age, asked) = (question.who.namespace.clone(), question.max_age, question.asked);
         tokio::spawn(async move {
             let (prover, slots) = (room.prover.clone(), room.slots_of(&target.endpoint));
             let made = tokio::spawn(async move {
                 // Credentials may be shared with a proof that was made a little earlier, not with one of an interval ago.
                 let (namespace, max_age, slots) = (namespace.as_str(), max_age / 2, Some(&*slots));
-                Box::pin(prover.prove(&target, Terms { depth, namespace, max_age, id: proof.0, slots })).await
+                let terms = Terms { depth, namespace, max_age, asked, id: proof.0, slots };
+                Box::pin(prover.prove(&target, terms)).await
             });
             let findings = made.await.unwrap_or_else(|_| broken());
             let waiting = room.lock().finish(proof, depth, &findings);

@@ -1,6 +1,6 @@
 //! One proof: the role assumed as Quay's programs will assume it, and done with it what Quay will do.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::Semaphore;
 
@@ -34,6 +34,8 @@ pub struct Terms<'a> {
     pub namespace: &'a str,
     /// How old the role's credentials may be.
     pub max_age: Duration,
+    /// Since when somebody asks for it to be made anew: with credentials of before that nothing is proven.
+    pub asked: Option<Instant>,
     /// What tells this proof from others at the same place.
     pub id: [u8; 32],
     /// How many use S3 at the same time; any number, if nothing says.
@@ -49,7 +51,7 @@ impl Prover {
 
     /// Makes a proof. Whatever fails is a finding.
     pub async fn prove(&self, target: &Target, terms: Terms<'_>) -> Findings {
-        let session = self.sessions.get(target, Program::Driver, terms.namespace, terms.max_age).await;
+        let session = self.sessions.get(target, Program::Driver, terms).await;
         let session = match session {
             Ok(session) => session,
             Err(none) => return without_session(target, &none),
@@ -152,7 +154,7 @@ impl Prover {
             return Ok(session.clone());
         }
         let target = &Target { sts: StsEndpoints { config_tool: asked, ..target.sts.clone() }, ..target.clone() };
-        let none = match self.sessions.get(target, Program::ConfigTool, terms.namespace, terms.max_age).await {
+        let none = match self.sessions.get(target, Program::ConfigTool, terms).await {
             Ok(session) => return Ok(session),
             Err(none) => none,
         };
@@ -198,7 +200,7 @@ impl Prover {
         let Endpoint::Region(region) = &target.endpoint else { return };
         let driver = StsEndpoint::Regional(region.clone());
         let regional = Target { sts: StsEndpoints { driver, ..target.sts.clone() }, ..target.clone() };
-        let Ok(session) = self.sessions.get(&regional, Program::Driver, terms.namespace, terms.max_age).await else {
+        let Ok(session) = self.sessions.get(&regional, Program::Driver, terms).await else {
             return;
         };
         // The region is AWS's, and its certificates too.

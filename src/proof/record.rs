@@ -26,10 +26,13 @@ const FULL_EVERY: Duration = Duration::from_hours(22);
 /// One proof's record.
 #[derive(Default)]
 pub(super) struct Record {
-    running: bool,
+    /// Since when a proof runs, while one does.
+    running: Option<Instant>,
     succeeded: Option<Success>,
     /// When everything was last tried.
     full: Option<Instant>,
+    /// When the last attempt to try everything began, however it ended.
+    attempted: Option<Instant>,
     failure: Option<Failed>,
     /// AWS has refused since it last granted.
     denied: bool,
@@ -55,12 +58,22 @@ struct Failed {
 
 impl Record {
     pub(super) fn is_running(&self) -> bool {
-        self.running
+        self.running.is_some()
+    }
+
+    /// Whether everything was tried since it was asked for, if it was.
+    pub(super) fn is_fresh(&self, asked: Option<Instant>) -> bool {
+        asked.is_none_or(|asked| self.attempted.is_some_and(|attempted| asked <= attempted))
+    }
+
+    /// Whether a proof is to be started now because it is asked for.
+    pub(super) fn is_wanted(&self, asked: Option<Instant>) -> bool {
+        !self.is_running() && !self.is_fresh(asked)
     }
 
     /// Whether a proof is to be started now.
     pub(super) fn is_due(&self, now: Instant, max_age: Duration) -> bool {
-        !self.running && self.due_at(max_age).is_none_or(|due| due <= now)
+        !self.is_running() && self.due_at(max_age).is_none_or(|due| due <= now)
     }
 
     /// Puts the first proof off, by a share of the time for which an earlier proof is young enough, so that not all are
@@ -90,7 +103,7 @@ impl Record {
 
     /// How long until a proof is to be started; none while one runs.
     pub(super) fn next(&self, now: Instant, max_age: Duration) -> Option<Duration> {
-        if self.running { None } else { self.due_at(max_age).map(|due| due.saturating_duration_since(now)) }
+        if self.is_running() { None } else { self.due_at(max_age).map(|due| due.saturating_duration_since(now)) }
     }
 
     fn due_at(&self, max_age: Duration) -> Option<Instant> {
@@ -101,8 +114,8 @@ impl Record {
         }
     }
 
-    pub(super) fn start(&mut self) {
-        self.running = true;
+    pub(super) fn start(&mut self, now: Instant) {
+        self.running = Some(now);
     }
 
     /// Records the outcome and says who waited for it.
@@ -113,7 +126,10 @@ impl Record {
         depth: Depth,
         findings: &Findings,
     ) -> HashSet<ResourceId> {
-        self.running = false;
+        let started = self.running.take().unwrap_or(now);
+        if depth == Depth::Full {
+            self.attempted = Some(started);
+        }
         match findings.failure() {
             None => {
                 let notes = match (depth, self.succeeded.take()) {

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use secrecy::SecretString;
 
+use super::prove::Terms;
 use super::turnstile::Turnstile;
 use crate::aws::Aws;
 use crate::aws::sts::{SESSION_NAME, Session};
@@ -58,14 +59,8 @@ impl Sessions {
         Self { aws, tokens, turnstile, slots: Arc::default() }
     }
 
-    /// Credentials as a program of Quay's gets them, not older than `max_age`; `namespace` pays for the calls.
-    pub(super) async fn get(
-        &self,
-        target: &Target,
-        program: Program,
-        namespace: &str,
-        max_age: Duration,
-    ) -> Result<Session, NoSession> {
+    /// Credentials as a program of Quay's gets them, as young as the terms ask.
+    pub(super) async fn get(&self, target: &Target, program: Program, terms: Terms<'_>) -> Result<Session, NoSession> {
         let endpoint = match program {
             Program::Driver => &target.sts.driver,
             Program::ConfigTool => &target.sts.config_tool,
@@ -75,12 +70,12 @@ impl Sessions {
         let slot = self.slot(key);
         let mut kept = slot.lock().await;
         if let Some((since, outcome)) = &*kept {
-            let usable = if outcome.is_ok() { max_age.min(LONGEST_USE) } else { REFUSAL_SHARED };
-            if since.elapsed() < usable {
+            let usable = if outcome.is_ok() { terms.max_age.min(LONGEST_USE) } else { REFUSAL_SHARED };
+            if since.elapsed() < usable && terms.asked.is_none_or(|asked| asked <= *since) {
                 return outcome.clone();
             }
         }
-        let outcome = self.ask(target, endpoint, name, namespace).await;
+        let outcome = self.ask(target, endpoint, name, terms.namespace).await;
         *kept = Some((Instant::now(), outcome.clone()));
         outcome
     }

@@ -18,7 +18,7 @@ pub struct Stored {
 impl Prover {
     /// Looks for what Quay stores; nothing where the role does not let it be seen.
     pub async fn stored(&self, target: &Target, terms: Terms<'_>) -> Option<Stored> {
-        let session = self.sessions.get(target, Program::Driver, terms.namespace, terms.max_age).await.ok()?;
+        let session = self.sessions.get(target, Program::Driver, terms).await.ok()?;
         let s3 = self.aws.trusting(target.certificates.as_ref()).s3(
             &session,
             &target.endpoint,

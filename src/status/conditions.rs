@@ -12,13 +12,19 @@ use crate::reason::{Failure, Reason, Remedy};
 type Says = (&'static str, Reason, String);
 
 /// The conditions that this operator says.
-const OURS: [&str; 6] = ["Ready", "RoleProven", "StorageProven", "BundleCurrent", "Reconciling", "Stalled"];
+const OURS: [&str; 7] =
+    ["Ready", "RoleProven", "StorageProven", "BundleCurrent", "Reconciling", "Stalled", "Suspended"];
 
 /// The API refuses a condition's message over 32 KiB; people read less.
 const MESSAGE_LIMIT: usize = 4096;
 
 /// Of a location without an answer yet.
 const PENDING: &str = "waiting for AWS to answer.";
+
+/// Of a resource that is suspended.
+const SUSPENDED: &str = "Nothing is looked at, proven or written while spec.suspend is true. Set it to false to go on.";
+/// The same, of what would be to be looked at.
+const SUSPENDED_UNKNOWN: &str = "The spec may have changed since it was last acted on, and nothing is looked at, proven or written while spec.suspend is true. Set it to false to go on.";
 
 const TRUE: &str = "True";
 const FALSE: &str = "False";
@@ -70,6 +76,17 @@ pub(super) fn unresolved(
         generation,
         now,
     )
+}
+
+/// For a resource that is suspended: what was said stays said, but not of a spec that `moved`, and nothing is tried.
+pub(super) fn suspended(moved: bool, before: &[Condition], generation: Option<i64>, now: Timestamp) -> Vec<Condition> {
+    let is_said = |kind: &str| OURS.contains(&kind) && !["Reconciling", "Suspended"].contains(&kind);
+    let said = before.iter().filter(|condition| !moved && is_said(&condition.type_));
+    let said = said.map(|condition| Condition { observed_generation: generation, ..condition.clone() });
+    let unknown = |kind| (kind, (UNKNOWN, Reason::Suspended, SUSPENDED_UNKNOWN.to_owned()));
+    let unknown = ["Ready", "RoleProven", "StorageProven", "BundleCurrent"].into_iter().filter(|_| moved).map(unknown);
+    let suspended = ("Suspended", (TRUE, Reason::Suspended, SUSPENDED.to_owned()));
+    said.chain(stamp(unknown.chain([suspended]).collect(), before, generation, now)).collect()
 }
 
 /// For a resource that was planned.

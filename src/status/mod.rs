@@ -2,6 +2,7 @@
 
 mod conditions;
 mod locations;
+mod suspended;
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -16,6 +17,11 @@ pub enum Outcome<'a> {
     Invalid(Failure),
     /// Which bundle it speaks of, or which Quay reads that, cannot be known.
     Unresolved(Failure),
+    /// Somebody asked that nothing be done.
+    Suspended {
+        /// What status says may be of another spec.
+        moved: bool,
+    },
     /// It was planned, and the plan carried out.
     Planned {
         /// The bundle Secret's name.
@@ -65,6 +71,8 @@ pub fn report(
         Outcome::Invalid(failure) => {
             return QuayStorageStatus {
                 observed_generation: generation,
+                last_handled_reconcile_at: before.last_handled_reconcile_at,
+                last_handled_prove_at: before.last_handled_prove_at,
                 conditions: conditions::invalid(failure, &before.conditions, generation, now),
                 summary: None,
                 locations: Vec::new(),
@@ -74,6 +82,8 @@ pub fn report(
         Outcome::Unresolved(failure) => {
             return QuayStorageStatus {
                 observed_generation: generation,
+                last_handled_reconcile_at: before.last_handled_reconcile_at,
+                last_handled_prove_at: before.last_handled_prove_at,
                 conditions: conditions::unresolved(failure, &before.conditions, generation, now),
                 summary: None,
                 // What was written and proven before is needed again once it is known.
@@ -81,6 +91,7 @@ pub fn report(
                 config_bundle: before.config_bundle,
             };
         }
+        Outcome::Suspended { moved } => return suspended::status(*moved, before, generation, now),
         Outcome::Planned { bundle, plan, written } => (*bundle, *plan, *written),
     };
     let rows = rows(plan, written);
@@ -89,6 +100,8 @@ pub fn report(
     let right = rows.iter().filter(|row| proven(row) && row.standing == Ok(Some(()))).count();
     QuayStorageStatus {
         observed_generation: generation,
+        last_handled_reconcile_at: before.last_handled_reconcile_at,
+        last_handled_prove_at: before.last_handled_prove_at,
         summary: Some(format!("{right}/{}", rows.len())),
         conditions: conditions::of(&rows, bundle, plan, &before.conditions, generation, now),
         config_bundle: Some(config_bundle((bundle, plan.follows_registry), &rows, written, before.config_bundle, now)),

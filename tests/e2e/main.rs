@@ -21,6 +21,7 @@ mod policy;
 mod quiet;
 mod radosgw;
 mod registry;
+mod requests;
 mod roles;
 mod storage;
 mod tokens;

@@ -43,8 +43,8 @@ async fn pod_start_of(endpoint_gets_sts: Option<bool>, status: &'static str) -> 
         certificates: None,
     };
     let (prover, hour) = (Prover::new(aws, None, 100), Duration::from_hours(1));
-    let terms = Terms { depth: Depth::Full, namespace: "quay", max_age: hour, id: [0; 32], slots: None };
-    let driver = prover.sessions.get(&target, Program::Driver, "quay", hour).await;
+    let terms = Terms { depth: Depth::Full, namespace: "quay", max_age: hour, asked: None, id: [0; 32], slots: None };
+    let driver = prover.sessions.get(&target, Program::Driver, terms).await;
     let driver = driver.unwrap_or_else(|_| panic!("STS answers"));
     prover.session_of_config_tool(&target, &driver, terms).await.map(drop)
 }

@@ -21,7 +21,7 @@ fn finish(record: &mut Record, now: Instant, findings: &Findings) {
 fn a_new_record_is_due_and_pending_and_runs_once() {
     let (mut record, now) = (Record::default(), Instant::now());
     assert!(record.is_due(now, HOUR));
-    record.start();
+    record.start(now);
     assert!(!record.is_due(now, HOUR));
     assert_eq!(record.state(now, HOUR, "x", None), ProofState::Pending);
     assert_eq!(record.next(now, HOUR), None);
@@ -119,4 +119,23 @@ fn after_a_restart_what_was_proven_before_is_proven_again_some_time_within_the_i
     finish(&mut record, now, &works());
     record.look_later(now, HOUR, young);
     assert!(matches!(record.state(now, HOUR, "x", young), ProofState::Proven(_)));
+}
+
+#[test]
+fn what_is_asked_for_is_tried_in_full_once_even_if_it_is_not_due_and_whatever_was_under_way_before() {
+    let (mut record, now) = (Record::default(), Instant::now());
+    let second = |n| now + Duration::from_secs(n);
+    finish(&mut record, now, &works());
+    assert!(!record.is_due(second(2), HOUR) && record.is_wanted(Some(second(1))) && !record.is_wanted(None));
+    record.start(second(0));
+    assert!(!record.is_wanted(Some(second(1))), "one at a time");
+    record.finish(second(2), Timestamp::UNIX_EPOCH, Depth::Full, &works());
+    assert!(record.is_wanted(Some(second(1))), "it began before it was asked for");
+    record.start(second(2));
+    record.finish(second(3), Timestamp::UNIX_EPOCH, Depth::ReadOnly, &works());
+    assert!(record.is_wanted(Some(second(1))), "that was not everything");
+    record.start(second(3));
+    record.finish(second(4), Timestamp::UNIX_EPOCH, Depth::Full, &refusal(Reason::RoleNotAssumable));
+    assert!(record.is_fresh(Some(second(1))) && !record.is_wanted(Some(second(1))), "a refusal is an outcome");
+    assert!(record.is_wanted(Some(second(4))));
 }
