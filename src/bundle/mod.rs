@@ -18,6 +18,7 @@ mod refusal;
 mod remembered;
 mod removal;
 mod screen;
+mod standing;
 mod storage;
 #[cfg(test)]
 mod tests;
@@ -29,6 +30,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 pub use refusal::{Problem, Refusal};
 pub use remembered::Remembered;
+pub use standing::{StandingArguments, StandingDriver, StandingEntry};
 pub use storage::{FoundEntry, RoleKey, SignatureVersion, StorageEntry};
 
 use crate::place::LocationName;

@@ -37,6 +37,8 @@ impl fmt::Display for Refusal {
         match &self.problem {
             Problem::DuplicateKey(Some(key)) => write!(f, "has {key} twice")?,
             Problem::WrongKind { key, expected } => write!(f, "has a {key} that is not {expected}")?,
+            Problem::Lacks(key) => write!(f, "has an entry without {key}")?,
+            Problem::NotTaken(Some(key)) => write!(f, "has the argument {key}, which STSS3Storage does not take")?,
             other => f.write_str(other.what())?,
         }
         if let (Some(line), Some(column)) = (self.line, self.column) {
@@ -92,6 +94,10 @@ pub enum Problem {
         /// What Quay expects there.
         expected: &'static str,
     },
+    /// An entry without an argument that its driver needs.
+    Lacks(&'static str),
+    /// An argument that the entry's driver does not take. It is named where it is one that Quay's drivers know.
+    NotTaken(Option<&'static str>),
     /// A notation of keys that is legal, but that some reader rejects or that nobody edits with certainty: `? key`, a
     /// collection or null as a key.
     OddNotation,
@@ -122,6 +128,8 @@ impl Problem {
             Self::Alias => "has an alias (*) in the storage configuration",
             Self::Tag => "has a tag (!) on the storage configuration",
             Self::WrongKind { .. } => "has a value of another kind than Quay reads",
+            Self::Lacks(_) => "has an entry without an argument that its driver needs",
+            Self::NotTaken(_) => "has an argument that STSS3Storage does not take",
             Self::OddNotation => "spells a key in a way that is not edited",
             Self::NoFinalNewline => "ends in a text block without a line break",
             Self::CannotVerify => "could not be edited with certainty",
@@ -144,6 +152,8 @@ impl Problem {
             Self::MergeKey | Self::Anchor | Self::Alias => "write the values out there",
             Self::Tag => "remove the tag",
             Self::WrongKind { .. } => "correct it, or remove it and let it be written",
+            Self::Lacks(_) => "add it there",
+            Self::NotTaken(_) => "remove it, Quay does not start with it",
             Self::OddNotation => "write it as `key: value`",
             Self::NoFinalNewline => "end the file with a line break",
             Self::CannotVerify => "write the storage configuration in plain block style, without anchors or tags",

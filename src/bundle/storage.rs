@@ -9,7 +9,7 @@ use crate::place::{Bucket, Endpoint, LocationName, Place, Region, S3Host, Storag
 
 /// The driver that assumes a role.
 pub(super) const DRIVER: &str = "STSS3Storage";
-const STATIC_KEYS_DRIVER: &str = "S3Storage";
+pub(super) const STATIC_KEYS_DRIVER: &str = "S3Storage";
 
 /// Every argument of `STSS3Storage`; any other kills Quay at its start.
 pub(super) const ARGUMENTS: [&str; 9] = [

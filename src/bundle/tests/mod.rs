@@ -12,6 +12,7 @@ mod refusals;
 mod remembered;
 mod removal;
 mod removal_properties;
+mod standing;
 
 use secrecy::ExposeSecret;
 
