@@ -9,6 +9,7 @@
 //! A proof is an observation: a pass asks the proof room and never waits for AWS; a finished proof brings the resource
 //! back. Pure rooms know no async, clock, environment, kube or AWS: what they need is passed in, time included.
 
+pub mod adopt;
 pub mod api;
 /// PURE: the ARN of an IAM role.
 pub mod arn;

@@ -26,8 +26,19 @@ pub(super) struct Files {
 }
 
 impl Files {
-    /// Reads the manifests.
+    /// Reads the manifests, of which one has to ask for something.
     pub(super) fn manifests(&self) -> Result<Manifests, Problem> {
+        let manifests = self.any_manifests()?;
+        if manifests.ask_for_nothing() {
+            let read = self.filename.join(", ");
+            let deeper = if self.recursive { "" } else { ", or read subfolders too with -R" };
+            return Err(format!("there is no QuayStorage in {read}: add its file with -f{deeper}").into());
+        }
+        Ok(manifests)
+    }
+
+    /// Reads the manifests, whatever they are.
+    pub(super) fn any_manifests(&self) -> Result<Manifests, Problem> {
         let mut manifests = Manifests::default();
         for name in &self.filename {
             for file in self.expand(name)? {
@@ -38,11 +49,6 @@ impl Files {
                 })?;
                 manifests.add(called, text)?;
             }
-        }
-        if manifests.ask_for_nothing() {
-            let read = self.filename.join(", ");
-            let deeper = if self.recursive { "" } else { ", or read subfolders too with -R" };
-            return Err(format!("there is no QuayStorage in {read}: add its file with -f{deeper}").into());
         }
         Ok(manifests)
     }

@@ -3,6 +3,7 @@
 // What is documented here is read on a terminal, as it stands.
 #![allow(clippy::doc_markdown)]
 
+mod adopt;
 mod check;
 mod crd;
 mod files;
@@ -34,6 +35,7 @@ enum Verb {
     Render(render::Render),
     Check(check::Check),
     Policy(policy::Policy),
+    Adopt(adopt::Adopt),
 }
 
 /// Parses the arguments and does what they say. Exit codes: 0 done, 1 refused, 2 could not, 64 usage.
@@ -52,6 +54,7 @@ pub async fn main() -> ExitCode {
         Verb::Render(render) => render.run(),
         Verb::Check(check) => check.run().await,
         Verb::Policy(policy) => policy.run(),
+        Verb::Adopt(adopt) => adopt.run().await,
     };
     match done {
         Ok(Outcome::Done) => ExitCode::SUCCESS,

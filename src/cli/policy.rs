@@ -25,6 +25,17 @@ pub(super) struct Policy {
     #[command(flatten)]
     files: Files,
 
+    #[command(flatten)]
+    tell: Tell,
+
+    /// Print only this document, of the only location.
+    #[arg(long, value_name = "DOCUMENT")]
+    document: Option<Document>,
+}
+
+/// What no manifest says.
+#[derive(clap::Args)]
+pub(super) struct Tell {
     /// The IAM user (or role) that assumes the role, for auth.accessKey.
     #[arg(long, value_name = "ARN")]
     principal: Option<PrincipalArn>,
@@ -36,10 +47,12 @@ pub(super) struct Policy {
     /// The account that owns the bucket. [default: the role's]
     #[arg(long, value_name = "ID")]
     account: Option<AccountId>,
+}
 
-    /// Print only this document, of the only location.
-    #[arg(long, value_name = "DOCUMENT")]
-    document: Option<Document>,
+impl Tell {
+    pub(super) fn told(self) -> Told {
+        Told { principal: self.principal, issuer: self.oidc_issuer, account: self.account }
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -59,7 +72,7 @@ enum Document {
 impl Policy {
     pub(super) fn run(self) -> Result<Outcome, Problem> {
         let manifests = self.files.manifests()?;
-        let told = Told { principal: self.principal, issuer: self.oidc_issuer, account: self.account };
+        let told = self.tell.told();
         let (mut notes, mut all, mut refused) = (BTreeSet::new(), Vec::new(), Vec::new());
         match manifests.parsed(&Allowed::any()) {
             Err(faults) => refused.extend(faults.iter().map(ToString::to_string)),

@@ -1,9 +1,11 @@
 //! What manifests ask for, resource by resource.
 
 use super::{Manifests, Refused, Resource};
+use crate::consumer::Consumer;
 use crate::plan::Desired;
 use crate::plan::desired::Allowed;
 use crate::plan::key::AccessKey;
+use crate::plan::observation::BundleSecret;
 use crate::reason::{Failure, Reason};
 
 /// A `QuayStorage` that can be read.
@@ -58,5 +60,20 @@ impl Manifests {
         let index = self.secret(namespace, secret, "auth.accessKey.secretRef", reasons)?;
         let secret = &self.secrets[index];
         AccessKey::from_secret(&secret.called(), &secret.texts())
+    }
+    /// The bundle of a Quay in a namespace.
+    ///
+    /// # Errors
+    /// `BundleMissing` where it is not among the manifests, `BundleUnreadable` where it stands twice.
+    pub fn bundle(&self, namespace: Option<&str>, consumer: &Consumer) -> Result<BundleSecret, Failure> {
+        let reasons = (Reason::BundleMissing, Reason::BundleUnreadable);
+        let secret = &self.secrets[self.secret(namespace, &consumer.bundle, &consumer.field(), reasons)?];
+        Ok(BundleSecret { called: Some(format!("Secret {}", secret.called())), ..secret.bundle() })
+    }
+
+    /// The Secrets that hold a `config.yaml`: the namespace, if the manifest says one, and the name.
+    pub fn bundle_names(&self) -> Vec<(Option<&str>, &str)> {
+        let bundles = self.secrets.iter().filter(|secret| secret.bundle().config.is_some());
+        bundles.filter_map(|secret| Some((secret.namespace(), secret.name()?))).collect()
     }
 }

@@ -44,13 +44,25 @@ impl Manifests {
             Source::Secret(consumer) => return Ok(consumer),
             Source::Registry(name) => name,
         };
+        self.registry_seen(resource.namespace(), &name)?.consumer(&name)
+    }
+
+    /// The registry of a name in a namespace.
+    ///
+    /// # Errors
+    /// `RegistryMissing` where it is not among the manifests, `RegistryUnreadable` where it stands twice.
+    pub fn registry_seen(&self, namespace: Option<&str>, name: &str) -> Result<RegistrySeen, Failure> {
         let all = self.registries.iter().map(RegistryManifest::named);
         let reasons = (Reason::RegistryMissing, Reason::RegistryUnreadable);
-        let (what, field) = (("QuayRegistry", name.as_str()), "spec.registryRef");
-        let index = super::refused::find(all, what, resource.namespace(), field, reasons)?;
+        let index = super::refused::find(all, ("QuayRegistry", name), namespace, "spec.registryRef", reasons)?;
         let registry = self.registries.get(index).and_then(|manifest| manifest.registry.clone());
         let unreadable = || RegistrySeen::Unreadable { why: RegistrySeen::NO_REGISTRY.into() };
-        registry.map_or_else(unreadable, |registry| RegistrySeen::Found(Box::new(registry))).consumer(&name)
+        Ok(registry.map_or_else(unreadable, |registry| RegistrySeen::Found(Box::new(registry))))
+    }
+
+    /// The registries: the namespace, if the manifest says one, and the name.
+    pub fn registry_names(&self) -> Vec<(Option<&str>, &str)> {
+        self.registries.iter().filter_map(|one| Some((one.namespace.as_deref(), one.name.as_deref()?))).collect()
     }
 
     /// The same for who writes nothing: without the registry only its name is known.
