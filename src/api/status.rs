@@ -17,8 +17,8 @@ pub struct QuayStorageStatus {
     #[serde(default)]
     pub observed_generation: Option<i64>,
 
+    // What was echoed is never taken back, so these two need not be removable.
     /// The last value of annotation `reconcile.fluxcd.io/requestedAt` that was answered: everything was looked at anew.
-    // What was echoed is never taken back, so it need not be removable.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_handled_reconcile_at: Option<String>,
 

@@ -163,7 +163,8 @@ pub async fn run(client: Client, aws: Aws, options: Options, stop: CancellationT
     namespaces.abort();
 }
 
-/// The resources whose spec changed, or of which something is asked by annotation. Our own status writes change nothing else; what is gone is forgotten.
+/// The resources whose spec changed, or of which something is asked by annotation. Our own status writes change neither;
+/// what is gone is forgotten.
 fn changed(
     events: impl Stream<Item = watcher::Result<Event<Stored>>> + Send + 'static,
     mut writer: reflector::store::Writer<Stored>,

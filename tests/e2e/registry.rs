@@ -26,14 +26,14 @@ fn registries(world: &World) -> Api<DynamicObject> {
 }
 
 /// A registry whose object storage is not the Quay operator's.
-async fn put_registry(world: &World, name: &str, bundle: &str) {
+pub(crate) async fn put_registry(world: &World, name: &str, bundle: &str) {
     let registry = json!({"apiVersion": "quay.redhat.com/v1", "kind": "QuayRegistry",
         "metadata": {"name": name, "namespace": world.namespace},
         "spec": {"configBundleSecret": bundle, "components": [{"kind": "objectstorage", "managed": false}]}});
     apply(&world.admin, &registry).await;
 }
 
-async fn edit(world: &World, registry: &str, spec: Value) {
+pub(crate) async fn edit(world: &World, registry: &str, spec: Value) {
     let patch = json!({"spec": spec});
     registries(world).patch(registry, &PatchParams::default(), &Patch::Merge(&patch)).await.unwrap();
 }
@@ -43,11 +43,11 @@ async fn runs(world: &World, registry: &str, version: &str) {
     registries(world).patch_status(registry, &PatchParams::default(), &Patch::Merge(&patch)).await.unwrap();
 }
 
-async fn refer(world: &World, name: &str, registry: &str, location: Value) {
+pub(crate) async fn refer(world: &World, name: &str, registry: &str, location: Value) {
     world.put_resource_spec(name, json!({"registryRef": {"name": registry}, "locations": [location]})).await;
 }
 
-async fn until_ready_on(world: &World, name: &str, bundle: &str) {
+pub(crate) async fn until_ready_on(world: &World, name: &str, bundle: &str) {
     let is_on = |resource: &QuayStorage| {
         let seen = resource.status.as_ref().and_then(|status| status.config_bundle.as_ref());
         seen.is_some_and(|seen| seen.secret_name == bundle)
@@ -65,7 +65,7 @@ async fn install(world: &World) {
 }
 
 /// The kind is one for the whole cluster: so whichever scenario is first plays how it comes to be, and the others wait.
-async fn kind_is_there() {
+pub(crate) async fn kind_is_there() {
     static INSTALLED: tokio::sync::OnceCell<()> = tokio::sync::OnceCell::const_new();
     INSTALLED
         .get_or_init(|| async {

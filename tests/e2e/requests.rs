@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use crate::harness::audit::{Request, requests, until_quiet, until_quiet_for};
 use crate::harness::operator::{Operator, ready_world};
 use crate::harness::world::{World, apply, condition, eventually, is};
+use crate::registry;
 
 const CONFIG: &str = "FEATURE_MAILING: false\n";
 const LOOK: &str = "reconcile.fluxcd.io/requestedAt";
@@ -128,4 +129,28 @@ async fn a_suspended_resource_is_left_alone_until_it_is_resumed() {
     assert_eq!(resumed.status.unwrap().last_handled_reconcile_at.as_deref(), Some("monday"));
     assert_eq!(world.plane.assume_role_calls(&new.id).await, 1, "one proof serves all that was asked meanwhile");
     world.assert_nothing_secret_was_told(&operator.log()).await;
+}
+
+#[tokio::test]
+async fn a_registry_that_names_another_bundle_meanwhile_is_followed_once_the_resource_is_resumed() {
+    registry::kind_is_there().await;
+    let world = World::granted().await;
+    let iam = world.iam("a").await;
+    world.put_key("quay-user", &iam.key).await;
+    world.put_bundle("first", CONFIG).await;
+    world.put_bundle("second", CONFIG).await;
+    registry::put_registry(&world, "registry", "first").await;
+    let operator = Operator::start(&world).await;
+    registry::refer(&world, "example", "registry", World::location("default", &iam, "quay-user")).await;
+    registry::until_ready_on(&world, "example", "first").await;
+    patch(&world, &json!({"spec": {"suspend": true}})).await;
+    world.until("example", "suspended", |r| is(r, "Suspended", "True")).await;
+    let silence = until_quiet(&world, &operator.credential).await.len();
+    registry::edit(&world, "registry", json!({"configBundleSecret": "second"})).await;
+    let heard = until_quiet_for(&world, &operator.credential, Duration::from_secs(2)).await;
+    assert_eq!(heard.get(silence..), Some(&[][..]), "nobody looks");
+
+    patch(&world, &json!({"spec": {"suspend": false}})).await;
+    registry::until_ready_on(&world, "example", "second").await;
+    assert!(world.config("second").await.contains("STSS3Storage"));
 }
