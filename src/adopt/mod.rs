@@ -138,6 +138,7 @@ impl Bundle {
             // Whatever the bundle prefers stands there already.
             preference: Preference::Keep,
             consumer_env: ConsumerEnv::default(),
+            suspend: false,
             verification: Verification::default(),
         }
     }
