@@ -97,10 +97,14 @@ fn standing(
     seen: &ObservedLocation,
     mode: Mode,
 ) -> Result<Standing, Refusal> {
+    // Also where both ask for the very same: as soon as one of them asks for something else, only the owner's counts.
+    if let Some(failure) = claimed(seen) {
+        return Ok(Standing::Kept(failure));
+    }
     if document.is_current(entry) {
         return Ok(Standing::Current);
     }
-    let kept = match claimed(seen).or_else(|| unproven(&seen.proof, mode)) {
+    let kept = match unproven(&seen.proof, mode) {
         Some(failure) => Some(failure),
         None => moved((secret, document), wanted, entry, seen.written_at.as_deref())?,
     };
