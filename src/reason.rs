@@ -177,6 +177,8 @@ reasons! {
     ConfigMissing: Waits,
     /// The bundle Secret is immutable.
     BundleImmutable: Edit,
+    /// Another tool keeps the bundle Secret, and would undo what is written.
+    BundleOwnedElsewhere: Edit,
     /// `config.yaml` cannot be edited with certainty.
     BundleUneditable: Edit,
     /// The bundle has the location at another place, and nobody consented to the move.

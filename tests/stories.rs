@@ -8,12 +8,14 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::jiff::Timestamp;
 use registry_sts::api::QuayStorage;
 use registry_sts::api::quay_storage::Mode;
 use registry_sts::plan::desired::{Allowed, Auth, Desired, Wanted};
 use registry_sts::plan::key::AccessKey;
 use registry_sts::plan::observation::{BundleSecret, Observation, ObservedBundle, ObservedLocation, Proof, Reference};
+use registry_sts::plan::owner::{Owner, last_writer};
 use registry_sts::plan::web_identity::{AccountSeen, PodIdentity, Webhook};
 use registry_sts::plan::{Plan, ProofState, Source};
 use registry_sts::reason::{Failure, Reason};
@@ -145,6 +147,10 @@ fn told(story: &Path) -> [(&'static str, Option<String>); 3] {
     ]
 }
 
+fn metadata(secret: &Value) -> ObjectMeta {
+    serde_yaml::from_value(secret["metadata"].clone()).unwrap()
+}
+
 enum Undesired {
     Invalid(Failure),
     Unresolved(Failure),
@@ -226,6 +232,8 @@ fn observe(desired: &Desired, secrets: &BTreeMap<String, Value>, world: &World, 
         Some(secret) => Reference::Found(BundleSecret {
             uid: "uid".into(),
             resource_version: "1001".into(),
+            owner: Owner::of(&metadata(secret)),
+            last_writer: last_writer(&metadata(secret)),
             immutable: secret.get("immutable").and_then(Value::as_bool).unwrap_or_default(),
             ..BundleSecret::of(
                 data(&desired.consumer.bundle)

@@ -16,10 +16,10 @@ use super::{ApiProblem, answered};
 use crate::plan::BundleWrite;
 use crate::plan::key::AccessKey;
 use crate::plan::observation::{BundleSecret, CONFIG};
+pub use crate::plan::owner::FIELD_MANAGER;
+use crate::plan::owner::{self, Owner};
 use crate::reason::{Failure, Reason};
 
-/// Who writes, to the API server and in `managedFields`.
-pub const FIELD_MANAGER: &str = "registry-sts";
 /// A Secret as it was read: its version, and what is needed of it.
 pub struct Read<T> {
     /// Which object, at which version.
@@ -89,6 +89,8 @@ pub async fn read_bundle(client: &Client, namespace: &str, name: &str) -> Result
     let version = Version::of(&secret.metadata);
     let data = secret.data.unwrap_or_default().into_iter().map(|(key, value)| (key, SecretSlice::from(value.0)));
     let content = BundleSecret {
+        owner: Owner::of(&secret.metadata),
+        last_writer: owner::last_writer(&secret.metadata),
         uid: secret.metadata.uid.unwrap_or_default(),
         resource_version: secret.metadata.resource_version.unwrap_or_default(),
         immutable: secret.immutable == Some(true),

@@ -7,6 +7,7 @@ pub mod contest;
 pub mod desired;
 pub mod key;
 pub mod observation;
+pub mod owner;
 mod print;
 mod render;
 pub mod source;
@@ -224,6 +225,9 @@ fn rendered(desired: &Desired, seen: &Observation, secret: &BundleSecret, config
     }
     let rendered = render::render(desired, seen, secret, config)
         .map_err(|refusal| uneditable(format!("{name}: {refusal}. Nothing was changed.")))?;
+    if let (Some(owner), true) = (&secret.owner, rendered.config.is_some()) {
+        return Ok(rendered.held_back(&owner.refuses(&name)));
+    }
     if secret.immutable && rendered.config.is_some() {
         return Err(Failure::new(
             Reason::BundleImmutable,

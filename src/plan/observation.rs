@@ -6,6 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use secrecy::{ExposeSecret as _, SecretSlice};
 
+use super::owner::Owner;
 use super::web_identity::AccountSeen;
 use crate::reason::Failure;
 use crate::target::Principal;
@@ -104,6 +105,10 @@ pub struct BundleSecret {
     pub immutable: bool,
     /// Whether it is being deleted.
     pub deleting: bool,
+    /// Another tool that keeps it, and would undo what is written.
+    pub owner: Option<Owner>,
+    /// The field manager that was the last to write its data, if that is not ours.
+    pub last_writer: Option<String>,
     /// The value of `config.yaml`, if it has that key. As a whole it is a secret.
     pub config: Option<SecretSlice<u8>>,
     /// The values of the other keys whose names contain `.config.yaml`: the Quay operator merges them over
@@ -125,6 +130,8 @@ impl BundleSecret {
             resource_version: String::new(),
             immutable: false,
             deleting: false,
+            owner: None,
+            last_writer: None,
             config,
             certificates: certificates(&data),
             other_bytes: data.values().map(|value| value.expose_secret().len()).sum(),

@@ -20,6 +20,22 @@ pub(super) struct Rendered {
     pub(super) config: Option<SecretString>,
     /// The entries that differ.
     pub(super) changed: Vec<StorageEntry>,
+    /// The places in the spec of those whose entries differ, or of all that may be written where none does.
+    concerned: Vec<usize>,
+}
+
+impl Rendered {
+    /// The same, with nothing written: of the entries that would change, or of all where only the lists would, it is said
+    /// why.
+    pub(super) fn held_back(mut self, why: &Failure) -> Self {
+        for index in std::mem::take(&mut self.concerned) {
+            if let Some(standing) = self.standings.get_mut(index) {
+                *standing = Standing::Kept(why.clone());
+            }
+        }
+        (self.config, self.changed) = (None, Vec::new());
+        self
+    }
 }
 
 /// What is written into a Secret, as a hash: every argument counts, for each can be changed on its own.
@@ -55,8 +71,8 @@ pub(super) fn render(
 ) -> Result<Rendered, Refusal> {
     let document = ConfigYaml::parse(config)?;
     let mut standings = Vec::with_capacity(seen.locations.len());
-    let mut entries = Vec::new();
-    for (location, seen) in desired.locations.iter().zip(&seen.locations) {
+    let (mut entries, mut indices) = (Vec::new(), Vec::new());
+    for (index, (location, seen)) in desired.locations.iter().zip(&seen.locations).enumerate() {
         standings.push(match (&location.wanted, &seen.principal) {
             (Ok(wanted), Ok(principal)) => {
                 let entry = entry(wanted, principal);
@@ -65,6 +81,7 @@ pub(super) fn render(
                 let may_write = unproven(&seen.proof, desired.mode).is_none() && seen.claimed_by.is_none();
                 if standing == Standing::Current && may_write {
                     entries.push(entry);
+                    indices.push(index);
                 }
                 standing
             }
@@ -72,7 +89,10 @@ pub(super) fn render(
         });
     }
     let ours: Vec<_> = entries.iter().map(|entry| entry.name.clone()).collect();
-    let changed = entries.iter().filter(|entry| !document.is_current(entry)).cloned().collect();
+    let differs = |entry: &StorageEntry| !document.is_current(entry);
+    let changed: Vec<StorageEntry> = entries.iter().filter(|entry| differs(entry)).cloned().collect();
+    let concerns = |entry: &StorageEntry| changed.is_empty() || differs(entry);
+    let concerned = entries.iter().zip(indices).filter(|(entry, _)| concerns(entry)).map(|(_, index)| index).collect();
     let entries: Vec<&StorageEntry> = entries.iter().collect();
     let preference = match desired.preference {
         // Two resources that both want to be first would undo each other for ever.
@@ -86,7 +106,7 @@ pub(super) fn render(
         Edit::Unchanged => None,
         Edit::Changed(text) => Some(text),
     };
-    Ok(Rendered { standings, config, changed })
+    Ok(Rendered { standings, config, changed, concerned })
 }
 
 /// `Current` for an entry that stands as intended, or may be written now.
