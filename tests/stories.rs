@@ -17,7 +17,7 @@ use registry_sts::plan::key::AccessKey;
 use registry_sts::plan::observation::{BundleSecret, Observation, ObservedBundle, ObservedLocation, Proof, Reference};
 use registry_sts::plan::owner::{Owner, last_writer};
 use registry_sts::plan::web_identity::{AccountSeen, PodIdentity, Webhook};
-use registry_sts::plan::{Plan, ProofState, Source};
+use registry_sts::plan::{Left, Plan, ProofState, Source};
 use registry_sts::reason::{Failure, Reason};
 use registry_sts::registry::{Registry, RegistrySeen};
 use registry_sts::status::{self, Outcome, Written};
@@ -126,10 +126,13 @@ fn told(story: &Path) -> [(&'static str, Option<String>); 3] {
         return [("plan.txt", None), ("config.yaml", None), ("status.yaml", Some(status))];
     }
     let desired = desired(&resource, &registries, &allowed);
-    let plan = desired.as_ref().ok().map(|desired| Plan::make(desired, &observe(desired, &secrets, &world, now)));
-    let written = match plan.as_ref().and_then(|plan| plan.write.as_ref()) {
-        Some(_) => Written::Done { resource_version: "1002".into() },
-        None => Written::NotNeeded,
+    let bundle = resource.status.as_ref().and_then(|status| status.config_bundle.clone());
+    let left = Left { bundle, generation: Some(1), now };
+    let plan = desired.as_ref().ok().map(|desired| Plan::make(desired, &observe(desired, &secrets, &world, left)));
+    let written = match plan.as_ref().map(|plan| (&plan.held, &plan.write)) {
+        Some((Some(held), Some(_))) => Written::Failed(held.failure.clone()),
+        Some((None, Some(_))) => Written::Done { resource_version: "1002".into() },
+        Some((_, None)) | None => Written::NotNeeded,
     };
     let outcome = match (&desired, &plan) {
         (Ok(desired), Some(plan)) => Outcome::Planned { bundle: &desired.consumer.bundle, plan, written: &written },
@@ -138,8 +141,8 @@ fn told(story: &Path) -> [(&'static str, Option<String>); 3] {
         (Ok(_), None) => unreachable!("what can be parsed is planned"),
     };
     let status = status::report(&outcome, resource.status.as_ref(), Some(1), now);
-    let config =
-        plan.as_ref().and_then(|plan| plan.write.as_ref()).map(|write| write.config.expose_secret().to_owned());
+    let made = plan.as_ref().filter(|plan| plan.held.is_none());
+    let config = made.and_then(|plan| plan.write.as_ref()).map(|write| write.config.expose_secret().to_owned());
     [
         ("plan.txt", plan.as_ref().map(ToString::to_string)),
         ("config.yaml", config),
@@ -173,7 +176,8 @@ fn desired(
     Desired::parse(&resource.spec, consumer, allowed).map_err(Undesired::Invalid)
 }
 
-fn observe(desired: &Desired, secrets: &BTreeMap<String, Value>, world: &World, now: Timestamp) -> Observation {
+fn observe(desired: &Desired, secrets: &BTreeMap<String, Value>, world: &World, left: Left) -> Observation {
+    let now = left.now;
     let data = |name: &str| -> Option<BTreeMap<String, SecretString>> {
         let data = secrets.get(name)?.get("stringData").cloned().unwrap_or_default();
         let data: BTreeMap<String, String> = serde_yaml::from_value(data).unwrap_or_default();
@@ -220,6 +224,7 @@ fn observe(desired: &Desired, secrets: &BTreeMap<String, Value>, world: &World, 
         });
         ObservedLocation {
             principal,
+            key_version: Some("uid/1001".into()),
             account,
             proof,
             written_at: world.written.get(&location.name).cloned(),
@@ -246,5 +251,5 @@ fn observe(desired: &Desired, secrets: &BTreeMap<String, Value>, world: &World, 
     };
     let all_pending = locations.iter().all(|location| location.proof == ProofState::Pending);
     let bundle = if all_pending { ObservedBundle::NotLooked } else { ObservedBundle::Read(bundle) };
-    Observation { locations, bundle, unwatched: None, has_elder: world.has_elder }
+    Observation { locations, bundle, unwatched: None, has_elder: world.has_elder, left }
 }

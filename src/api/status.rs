@@ -66,6 +66,33 @@ pub struct ConfigBundleStatus {
     #[serde(default)]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub locations: Vec<WrittenLocation>,
+
+    /// Who keeps undoing what is written; absent where nobody does.
+    #[serde(default)]
+    pub contested: Option<ContestedStatus>,
+}
+
+/// How often what stood in the bundle was undone since the spec changed last. After three repairs there are no more.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ContestedStatus {
+    /// How often.
+    pub count: u32,
+
+    /// By whom the last time: a field manager of the Secret's `managedFields`.
+    #[serde(default)]
+    pub writer: Option<String>,
+
+    /// When the first undoing was seen.
+    pub since: Time,
+
+    /// The generation of the spec since which it is counted.
+    #[serde(default)]
+    pub generation: Option<i64>,
+
+    /// The Secret's resourceVersion after the write that was undone last: another write, another undoing.
+    #[serde(default)]
+    pub resource_version: Option<String>,
 }
 
 /// A location that stands in the bundle.
@@ -78,6 +105,10 @@ pub struct WrittenLocation {
     /// Where its blobs are, as `acceptPlace` spells it: a later entry at another place needs consent, even if this one
     /// is gone from the bundle by then.
     pub place: String,
+
+    /// What stands there, as a hash of what is no secret: whether a later change of the entry is ours or somebody else's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub of: Option<String>,
 }
 
 /// One location's proof.

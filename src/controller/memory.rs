@@ -7,6 +7,7 @@ use std::time::Instant;
 use super::requests::Answering;
 use crate::api::QuayStorage;
 use crate::api::quay_storage::QuayStorageSpec;
+use crate::api::status::ConfigBundleStatus;
 use crate::cluster::version::Version;
 use crate::consumer::Consumer;
 use crate::plan::key::AccessKey;
@@ -39,8 +40,8 @@ pub(super) struct Memory {
     pub(super) certificates: Option<(Version, Option<Arc<str>>)>,
     /// The last plan's inputs, and how the bundle stands since.
     pub(super) settled: Option<(Inputs, Standings)>,
-    /// What was written last and how often it has been undone since.
-    pub(super) wrote: Option<Wrote>,
+    /// How the bundle was left, while that is not in status yet.
+    pub(super) left: Option<ConfigBundleStatus>,
     /// A write that is not in status yet: the Secret's name, and its version since.
     pub(super) unreported: Option<(String, String)>,
     /// The resource as our last status write left it: the watch may not have told us of it yet.
@@ -91,22 +92,6 @@ pub(super) struct Inputs {
     pub(super) bundle: Version,
     pub(super) has_elder: bool,
     pub(super) locations: Vec<LocationInput>,
-}
-
-/// A write to the bundle, and what became of it.
-pub(super) struct Wrote {
-    pub(super) intent: [u8; 32],
-    pub(super) at: Instant,
-    /// How often the very same has been written again.
-    pub(super) repairs: usize,
-}
-
-impl Wrote {
-    /// The record after a write, which may be a repair of the same.
-    pub(super) fn after(before: Option<Self>, intent: [u8; 32]) -> Self {
-        let repairs = before.filter(|wrote| wrote.intent == intent).map_or(0, |wrote| wrote.repairs + 1);
-        Self { intent, at: Instant::now(), repairs }
-    }
 }
 
 /// What a plan depends on in one location.

@@ -17,7 +17,7 @@ use crate::fingerprint::{fingerprint, hex};
 use crate::plan::claim::{self, Claimant};
 use crate::plan::desired::Desired;
 use crate::plan::observation::{BundleSecret, ObservedBundle, ObservedLocation, Reference};
-use crate::plan::{Observation, ProofState};
+use crate::plan::{Left, Observation, ProofState};
 use crate::proof::Question;
 use crate::resource::ResourceId;
 use crate::target::Target;
@@ -83,6 +83,7 @@ pub(super) async fn observe(
         });
         locations.push(ObservedLocation {
             principal: known.principal,
+            key_version: known.version.as_ref().map(version_of),
             account: known.account,
             proof,
             written_at: last_place(resource, desired, &location.name),
@@ -113,7 +114,9 @@ pub(super) async fn observe(
     };
     let consumer = desired.consumer.clone();
     let inputs = version.map(|bundle| Inputs { generation, consumer, bundle, has_elder, locations: inputs });
-    let observation = Observation { locations, bundle, unwatched: None, has_elder };
+    let reported = || resource.status.as_ref().and_then(|status| status.config_bundle.clone());
+    let left = Left { bundle: memory.left.clone().or_else(reported), generation, now: Timestamp::now() };
+    let observation = Observation { locations, bundle, unwatched: None, has_elder, left };
     Seen { observation, inputs, next_proof, unwatched, is_fresh, wait }
 }
 
@@ -226,7 +229,14 @@ fn proof_of(target: &Target, principal: Option<&Version>) -> String {
     let hash = fingerprint(parts.into_iter().chain(endpoint_gets_sts));
     let hash = hex(hash.get(..8).unwrap_or_default());
     match principal {
-        Some(Version::At { uid, resource_version }) => format!("{uid}/{resource_version}/{hash}"),
+        Some(version @ Version::At { .. }) => format!("{}/{hash}", version_of(version)),
         Some(Version::Absent) | None => format!("unknown/{hash}"),
+    }
+}
+
+fn version_of(version: &Version) -> String {
+    match version {
+        Version::At { uid, resource_version } => format!("{uid}/{resource_version}"),
+        Version::Absent => String::new(),
     }
 }

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use k8s_openapi::jiff::Timestamp;
+use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use kube::api::Resource as _;
 use kube::runtime::controller::Action;
 use kube::runtime::reflector::ObjectRef;
 
 use super::annotate::annotate;
 use super::consumer::{self, Undesired};
-use super::memory::{Inputs, Memory, Wrote};
+use super::memory::{Inputs, Memory};
 use super::observe::{Seen, observe};
 use super::principals;
 use super::{Context, Stored, id, report, suspend};
@@ -18,8 +18,7 @@ use crate::api::QuayStorage;
 use crate::cluster::secret_watches::Health;
 use crate::cluster::version::Version;
 use crate::cluster::{ApiProblem, secrets};
-use crate::plan::contest::{self, Contest};
-use crate::plan::{Desired, Plan, Standings};
+use crate::plan::{Desired, Held, Plan, Standings};
 use crate::reason::{Failure, Reason};
 use crate::resource::ResourceId;
 use crate::status::{self, Outcome, Written};
@@ -116,7 +115,6 @@ async fn pass_over(
     memory.settled = settled(&seen, &plan, &acted);
     if let (Some(write), Acted::Wrote(version)) = (&plan.write, &acted) {
         memory.unreported = Some((write.secret_name.clone(), version.resource_version().to_owned()));
-        memory.wrote = Some(Wrote::after(memory.wrote.take(), write.intent));
         report::written(context, resource, write).await;
     }
     memory.unreported.take_if(|(secret, _)| *secret != desired.consumer.bundle);
@@ -125,6 +123,7 @@ async fn pass_over(
 
     let outcome = Outcome::Planned { bundle: &desired.consumer.bundle, plan: &plan, written: &written };
     let status = status::report(&outcome, before, generation, Timestamp::now());
+    memory.left.clone_from(&status.config_bundle);
     let is_pending = status::is_pending(&status);
     if is_pending && before.and_then(|before| before.observed_generation) == generation {
         // What was known stays, until something else is.
@@ -134,6 +133,7 @@ async fn pass_over(
     let status = memory.requests.echoed(status, seen.is_fresh);
     report::status(context, who, resource, memory, status).await?;
     memory.told_of = Some(resource.spec.clone());
+    memory.left = None;
     if matches!(written, Written::Done { .. }) {
         memory.unreported = None;
     }
@@ -171,10 +171,9 @@ async fn look_and_act(
             looks += 1;
             continue;
         }
-        let acted = match contest(memory, &plan) {
-            Contest::Write => act(context, who, &plan).await,
-            Contest::Wait(wait, failure) => Acted::Held(Some(wait), failure),
-            Contest::Stop(failure) => Acted::Held(None, failure),
+        let acted = match &plan.held {
+            None => act(context, who, &plan).await,
+            Some(held) => Acted::Held(held.clone()),
         };
         if !matches!(acted, Acted::Raced(_)) || looks == LOOKS {
             return (seen, plan, acted);
@@ -191,7 +190,7 @@ enum Acted {
     Raced(Failure),
     Failed(Failure),
     /// Not written for now, or no more, because it keeps being undone.
-    Held(Option<Duration>, Failure),
+    Held(Held),
 }
 
 impl Acted {
@@ -200,28 +199,20 @@ impl Acted {
         match self {
             Self::NotNeeded | Self::Wrote(_) => None,
             Self::Raced(_) | Self::Failed(_) => Some(UNWATCHED_RETRY),
-            Self::Held(wait, _) => *wait,
+            Self::Held(held) => held.wait.map(SignedDuration::unsigned_abs),
         }
     }
 
     /// As status is told of it; a write of before that status has not been told of yet counts, too.
     fn into_status(self, unreported: Option<&(String, String)>) -> Written {
         match (self, unreported) {
-            (Self::Raced(failure) | Self::Failed(failure) | Self::Held(_, failure), _) => Written::Failed(failure),
+            (Self::Raced(failure) | Self::Failed(failure) | Self::Held(Held { failure, .. }), _) => {
+                Written::Failed(failure)
+            }
             (Self::Wrote(version), _) => Written::Done { resource_version: version.resource_version().to_owned() },
             (Self::NotNeeded, Some((_, version))) => Written::Done { resource_version: version.clone() },
             (Self::NotNeeded, None) => Written::NotNeeded,
         }
-    }
-}
-
-/// Whether what is to be written has been written before and undone, too often or too lately.
-fn contest(memory: &Memory, plan: &Plan) -> Contest {
-    match (&plan.write, &memory.wrote) {
-        (Some(write), Some(last)) if last.intent == write.intent => {
-            contest::again(&write.secret_name, last.repairs, last.at.elapsed())
-        }
-        _ => Contest::Write,
     }
 }
 
@@ -272,6 +263,6 @@ fn settled(seen: &Seen, plan: &Plan, acted: &Acted) -> Option<(Inputs, Standings
     match acted {
         Acted::NotNeeded => Some((inputs, plan.standings.clone())),
         Acted::Wrote(version) => Some((Inputs { bundle: version.clone(), ..inputs }, plan.standings.clone())),
-        Acted::Raced(_) | Acted::Failed(_) | Acted::Held(..) => None,
+        Acted::Raced(_) | Acted::Failed(_) | Acted::Held(_) => None,
     }
 }

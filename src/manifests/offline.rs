@@ -7,7 +7,7 @@ use crate::consumer::Consumer;
 use crate::plan::claim::{self, Claimant};
 use crate::plan::desired::{Allowed, Auth, DesiredLocation};
 use crate::plan::observation::{BundleSecret, CONFIG, ObservedBundle, ObservedLocation, Reference};
-use crate::plan::{Desired, Observation, Plan, ProofState, Standing, Standings};
+use crate::plan::{Desired, Left, Observation, Plan, ProofState, Standing, Standings};
 use crate::reason::{Failure, Reason};
 use crate::target::Principal;
 use crate::verdict::Step;
@@ -181,8 +181,8 @@ impl Manifests {
             .map_err(|invalid| vec![resource.refused("", invalid)])?;
         let locations = desired.locations.iter().map(|location| self.observe(one, all, location)).collect();
         let bundle = ObservedBundle::Read(Reference::Found(bundle));
-        let plan =
-            Plan::make(&desired, &Observation { locations, bundle, unwatched: None, has_elder: has_elder(one, all) });
+        let (has_elder, left) = (has_elder(one, all), Left::default());
+        let plan = Plan::make(&desired, &Observation { locations, bundle, unwatched: None, has_elder, left });
         let failures = failures(one, all, &plan);
         if failures.is_empty() { Ok(plan.write.map(|write| write.config)) } else { Err(failures) }
     }
@@ -198,7 +198,7 @@ impl Manifests {
             Err(failure) => ProofState::Failed(Step::Principal, failure.clone()),
         };
         let claimed_by = claimant(one, all, &location.name).map(Resource::name);
-        ObservedLocation { principal, account: None, proof, written_at: None, claimed_by }
+        ObservedLocation { principal, key_version: None, account: None, proof, written_at: None, claimed_by }
     }
 }
 

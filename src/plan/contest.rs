@@ -1,62 +1,115 @@
-//! When somebody keeps undoing what we write. Every write restarts a registry, so a fight has to end.
+//! When somebody keeps undoing what we write. Every write restarts a registry, so a fight has to end; and as the count
+//! stands in status, a restart of the operator begins no new one.
 
-use std::time::Duration;
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
+use super::{BundleWrite, PlannedLocation};
+use crate::api::status::{ConfigBundleStatus, ContestedStatus};
 use crate::reason::{Failure, Reason};
 
 /// How long after our last write the first, the second and the third undoing is put right. There is no fourth repair.
-const REPAIRED_AFTER: [Duration; 3] = [Duration::ZERO, Duration::from_mins(1), Duration::from_mins(10)];
+const REPAIRED_AFTER: [SignedDuration; 3] =
+    [SignedDuration::ZERO, SignedDuration::from_mins(1), SignedDuration::from_mins(10)];
 
-/// Whether to write what has been undone.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Contest {
-    /// Write it.
-    Write,
-    /// Not before this has passed.
-    Wait(Duration, Failure),
-    /// No more, until something else is to be written.
-    Stop(Failure),
+/// What was left of the bundle, as status tells it, and when that is looked at.
+#[derive(Clone, Debug, Default)]
+pub struct Left {
+    /// The bundle as it was left.
+    pub bundle: Option<ConfigBundleStatus>,
+    /// The generation of the spec.
+    pub generation: Option<i64>,
+    /// The time now.
+    pub now: Timestamp,
 }
 
-/// What to do when an unchanged intent is to be written again: it has been written and undone `undone` times before
-/// this one, the last write `since` ago.
-pub fn again(secret: &str, undone: usize, since: Duration) -> Contest {
+/// A write that is not made, because what it brings has been undone too often or too lately.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Held {
+    /// Not before this has passed; none for no more, until something else is to be written.
+    pub wait: Option<SignedDuration>,
+    /// Why.
+    pub failure: Failure,
+}
+
+/// Whether a write puts right what somebody undid, whether it is to wait, and what is to be remembered of it.
+pub(super) fn judge(
+    bundle: &str,
+    write: Option<&BundleWrite>,
+    locations: &[PlannedLocation],
+    left: &Left,
+) -> (Option<Held>, Option<ContestedStatus>) {
+    let Some(before) = left.bundle.as_ref().filter(|before| before.secret_name == bundle) else { return (None, None) };
+    let known = before.contested.as_ref().filter(|known| known.generation == left.generation);
+    let Some((write, brings_ours)) = write.and_then(|write| Some((write, undoing(write, locations, before)?))) else {
+        return (None, known.cloned());
+    };
+    let writer = write.last_writer.clone();
+    let record = match known {
+        // The very undoing that was counted, and not put right yet.
+        Some(known) if known.resource_version == before.resource_version => known.clone(),
+        Some(known) => ContestedStatus {
+            count: known.count.saturating_add(1),
+            writer: writer.or_else(|| known.writer.clone()),
+            resource_version: before.resource_version.clone(),
+            ..known.clone()
+        },
+        None => ContestedStatus {
+            count: 1,
+            writer,
+            since: Time(left.now),
+            generation: left.generation,
+            resource_version: before.resource_version.clone(),
+        },
+    };
+    let since = before.last_written_time.as_ref().map(|written| left.now.duration_since(written.0));
+    // A change of our own is written all the same, and brings the rest along.
+    let held = if brings_ours { None } else { again(bundle, &record, since) };
+    (held, Some(record))
+}
+
+/// Whether a write brings back what stood as it does now, and whether it brings something of our own beside it. None
+/// where nothing was undone.
+fn undoing(write: &BundleWrite, locations: &[PlannedLocation], before: &ConfigBundleStatus) -> Option<bool> {
+    let stood = |location: &PlannedLocation| {
+        let before = before.locations.iter().find(|left| left.name == location.name);
+        before.is_some_and(|left| left.of.is_some() && left.of == location.of)
+    };
+    if write.locations.is_empty() {
+        // The lists alone: what is to stand there is part of what each location is remembered by.
+        let mut ours = locations.iter().filter(|location| !location.claimed && location.of.is_some());
+        return ours.any(stood).then_some(false);
+    }
+    let mut undone = locations.iter().filter(|location| write.locations.contains(&location.name)).map(stood);
+    let (any, all) = undone.by_ref().fold((false, true), |(any, all), stood| (any || stood, all && stood));
+    any.then_some(!all)
+}
+
+/// Whether an undoing is to wait, the last write `since` ago.
+fn again(secret: &str, record: &ContestedStatus, since: Option<SignedDuration>) -> Option<Held> {
+    let who = match &record.writer {
+        Some(writer) => format!("The field manager {writer:?}"),
+        None => "Somebody else".to_owned(),
+    };
     let failure = |reason: Reason, then: &str| {
         Failure::new(
             reason,
             format!(
-                "Somebody else has changed our entry in Secret {secret} back {} times. {then} Find who writes config.yaml (`kubectl get secret {secret} -o yaml --show-managed-fields`) and let one of the two do it.",
-                undone + 1
+                "{who} has changed our entry in Secret {secret} back {} times. {then} Find who writes config.yaml (`kubectl get secret {secret} -o yaml --show-managed-fields`) and let one of the two do it.",
+                record.count
             ),
         )
     };
-    match REPAIRED_AFTER.get(undone) {
-        None => Contest::Stop(failure(
-            Reason::Contested,
-            "It is left as it is until what is to be written changes: each write restarts Quay.",
-        )),
-        Some(after) => match after.checked_sub(since) {
-            None | Some(Duration::ZERO) => Contest::Write,
-            Some(wait) => Contest::Wait(
-                wait,
-                failure(Reason::EntryUndone, "It is put right again later: each write restarts Quay."),
-            ),
-        },
-    }
+    let repairs = usize::try_from(record.count.saturating_sub(1)).unwrap_or(usize::MAX);
+    let Some(after) = REPAIRED_AFTER.get(repairs) else {
+        let then = "It is left as it is until what is to be written changes: each write restarts Quay.";
+        return Some(Held { wait: None, failure: failure(Reason::Contested, then) });
+    };
+    // A clock that was set back makes nobody wait for longer than that.
+    let wait = (*after - since.unwrap_or(*after)).min(*after);
+    let then = "It is put right again later: each write restarts Quay.";
+    wait.is_positive().then(|| Held { wait: Some(wait), failure: failure(Reason::EntryUndone, then) })
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn it_is_put_right_at_once_then_after_a_minute_then_after_ten_and_then_no_more() {
-        let seconds = Duration::from_secs;
-        assert_eq!(again("bundle", 0, Duration::ZERO), Contest::Write);
-        assert!(matches!(again("bundle", 1, seconds(59)), Contest::Wait(wait, _) if wait == seconds(1)));
-        assert_eq!(again("bundle", 1, seconds(60)), Contest::Write);
-        assert!(matches!(again("bundle", 2, seconds(599)), Contest::Wait(..)));
-        assert_eq!(again("bundle", 2, seconds(600)), Contest::Write);
-        assert!(matches!(again("bundle", 3, seconds(1_000_000)), Contest::Stop(_)));
-    }
-}
+mod tests;

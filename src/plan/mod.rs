@@ -15,11 +15,13 @@ pub mod web_identity;
 
 use secrecy::SecretString;
 
+pub use contest::{Held, Left};
 pub use desired::Desired;
 pub use observation::{Observation, ProofState};
 pub use source::Source;
 
 use crate::api::quay_storage::Mode;
+use crate::api::status::ContestedStatus;
 use crate::consumer::Consumer;
 use crate::place::Place;
 use crate::reason::{Failure, Reason};
@@ -40,6 +42,10 @@ pub struct Plan {
     pub standings: Standings,
     /// The change of the bundle, if there is one to make.
     pub write: Option<BundleWrite>,
+    /// Why that is not made now, though it is to be made.
+    pub held: Option<Held>,
+    /// What is to be remembered of those who undo what is written.
+    pub contested: Option<ContestedStatus>,
     /// The command that lets the operator see changes at once, if it cannot.
     pub unwatched: Option<String>,
     /// What is written without a proof.
@@ -64,6 +70,8 @@ pub struct PlannedLocation {
     pub place: Option<String>,
     /// Another resource writes it.
     pub claimed: bool,
+    /// What is to stand in the bundle, as a hash of what is no secret; none where that cannot be known.
+    pub of: Option<String>,
 }
 
 /// How the bundle stands with respect to the intent, once the plan has been carried out.
@@ -98,8 +106,8 @@ pub struct BundleWrite {
     pub config: SecretString,
     /// The names of the locations whose entries change or are new.
     pub locations: Vec<String>,
-    /// What is written, as a hash: two writes of the same into the same Secret have the same.
-    pub intent: [u8; 32],
+    /// The field manager that was the last to write the Secret's data, if that is not ours.
+    pub last_writer: Option<String>,
 }
 
 impl Plan {
@@ -114,19 +122,20 @@ impl Plan {
 
     /// The plan for what was seen.
     pub fn make(desired: &Desired, seen: &Observation) -> Self {
-        let locations = desired
+        let locations: Vec<_> = desired
             .locations
             .iter()
             .zip(&seen.locations)
-            .map(|(location, seen)| PlannedLocation {
+            .map(|(location, looked)| PlannedLocation {
                 name: location.name.clone(),
                 proof: match &location.wanted {
-                    Ok(_) => seen.proof.clone(),
+                    Ok(_) => looked.proof.clone(),
                     Err(invalid) => ProofState::Failed(Step::Principal, invalid.clone()),
                 },
                 place: location.wanted.as_ref().ok().map(|wanted| wanted.place().consent()),
-                claimed: seen.claimed_by.is_some(),
-                principal: seen.principal.as_ref().ok().map(Principal::told),
+                claimed: looked.claimed_by.is_some(),
+                of: render::digest(desired, location, looked, seen.has_elder),
+                principal: looked.principal.as_ref().ok().map(Principal::told),
             })
             .collect();
         let consumer = &desired.consumer;
@@ -145,7 +154,7 @@ impl Plan {
                             uid: secret.uid.clone(),
                             resource_version: secret.resource_version.clone(),
                             config,
-                            intent: render::intent(&secret.uid, desired, &changed),
+                            last_writer: secret.last_writer.clone(),
                             locations: changed.iter().map(|entry| entry.name.to_string()).collect(),
                         });
                         (Standings::Each(rendered.standings), write)
@@ -153,10 +162,13 @@ impl Plan {
                 },
             },
         };
+        let (held, contested) = contest::judge(&consumer.bundle, write.as_ref(), &locations, &seen.left);
         Self {
             locations,
             standings,
             write,
+            held,
+            contested,
             unwatched: seen.unwatched.clone(),
             mode: desired.mode,
             annotations: web_identity::annotations(desired, seen),

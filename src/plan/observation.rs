@@ -6,6 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use secrecy::{ExposeSecret as _, SecretSlice};
 
+use super::contest::Left;
 use super::owner::Owner;
 use super::web_identity::AccountSeen;
 use crate::reason::Failure;
@@ -43,6 +44,8 @@ pub enum Reference<T> {
 pub struct ObservedLocation {
     /// Who assumes the role: the key that would be written, or a service account. Or why there is nobody.
     pub principal: Result<Principal, Failure>,
+    /// Uid and version of the Secret with the access key, if there is one.
+    pub key_version: Option<String>,
     /// The service account, where one was looked at.
     pub account: Option<AccountSeen>,
     /// What is known of the role.
@@ -157,4 +160,6 @@ pub struct Observation {
     pub unwatched: Option<String>,
     /// Whether an older resource writes into the same bundle: that one's preference counts.
     pub has_elder: bool,
+    /// What status tells of the bundle as it was left.
+    pub left: Left,
 }

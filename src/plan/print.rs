@@ -30,7 +30,18 @@ impl fmt::Display for Plan {
             writeln!(f, "service account {account}: add annotation {}={role}", super::web_identity::ROLE_ARN)?;
         }
         match (&self.write, &self.standings) {
-            (Some(write), _) => writeln!(f, "Secret {}: change config.yaml", write.secret_name),
+            (Some(write), _) => match &self.held {
+                None => writeln!(f, "Secret {}: change config.yaml", write.secret_name),
+                Some(held) => {
+                    let (secret, reason) = (&write.secret_name, held.failure.reason.as_str());
+                    match held.wait {
+                        Some(wait) => {
+                            writeln!(f, "Secret {secret}: change config.yaml, not before {wait:#} ({reason})")
+                        }
+                        None => writeln!(f, "Secret {secret}: config.yaml would change ({reason})"),
+                    }
+                }
+            },
             (None, Standings::Unusable(failure)) => writeln!(f, "nothing to write ({})", failure.reason.as_str()),
             (None, _) => writeln!(f, "nothing to write"),
         }

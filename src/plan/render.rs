@@ -1,13 +1,13 @@
 //! The bundle's text with what is proven in it.
 
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::SecretString;
 
-use super::desired::{Auth, Desired, Wanted};
+use super::desired::{Auth, Desired, DesiredLocation, Wanted};
 use super::observation::{BundleSecret, Observation, ObservedLocation, ProofState};
 use super::{Standing, would_move};
 use crate::api::quay_storage::{self as api, Mode};
 use crate::bundle::{Change, ConfigYaml, Edit, Preference, Refusal, RoleKey, SignatureVersion, StorageEntry};
-use crate::fingerprint::fingerprint;
+use crate::fingerprint::{fingerprint, hex};
 use crate::place::Endpoint;
 use crate::reason::{Failure, Reason};
 use crate::target::Principal;
@@ -38,28 +38,28 @@ impl Rendered {
     }
 }
 
-/// What is written into a Secret, as a hash: every argument counts, for each can be changed on its own.
-pub(super) fn intent(secret_uid: &str, desired: &Desired, entries: &[StorageEntry]) -> [u8; 32] {
-    let mut parts = vec![secret_uid.to_owned(), desired.replicate.to_string(), format!("{:?}", desired.preference)];
-    for entry in entries {
-        let endpoint = match &entry.endpoint {
-            Endpoint::Region(region) => region.as_str(),
-            Endpoint::Url(url) => url.as_str(),
-        };
-        let key = entry.role_key.as_ref().map(|key| (key.role_arn.to_string(), key.access_key_id.clone()));
-        let (role, key_id) = key.unwrap_or_default();
-        parts.extend([
-            entry.name.to_string(),
-            role,
-            entry.bucket.to_string(),
-            entry.storage_path.to_string(),
-            endpoint.to_owned(),
-            key_id,
-            format!("{:?} {:?}", entry.maximum_chunk_size_gb, entry.signature_version),
-        ]);
-    }
-    let secrets = entries.iter().filter_map(|entry| entry.role_key.as_ref());
-    fingerprint(parts.iter().map(String::as_str).chain(secrets.map(|key| key.secret_access_key.expose_secret())))
+/// What is to stand in the bundle for a location, lists included, as a hash: every argument counts, for each can be changed
+/// on its own. It stands in status, so no secret is in it. AWS gives a new secret a new id; elsewhere both are what people
+/// choose, and the version of the key's Secret stands for the secret there.
+pub(super) fn digest(
+    desired: &Desired,
+    location: &DesiredLocation,
+    seen: &ObservedLocation,
+    has_elder: bool,
+) -> Option<String> {
+    let (Ok(wanted), Ok(principal)) = (&location.wanted, &seen.principal) else { return None };
+    let entry = entry(wanted, principal);
+    let key = entry.role_key.as_ref();
+    let (endpoint, version) = match &entry.endpoint {
+        Endpoint::Region(region) => (region.as_str(), None),
+        Endpoint::Url(url) => (url.as_str(), key.and(seen.key_version.as_deref())),
+    };
+    let lists = format!("{:?} {}", preference(desired, has_elder), desired.replicate);
+    let optional = format!("{:?} {:?}", entry.maximum_chunk_size_gb, entry.signature_version);
+    let (role, key_id) = key.map_or(("", ""), |key| (key.role_arn.as_str(), key.access_key_id.as_str()));
+    let (bucket, path) = (entry.bucket.as_str(), entry.storage_path.as_str());
+    let hash = fingerprint([role, bucket, path, endpoint, key_id, version.unwrap_or_default(), &optional, &lists]);
+    Some(hex(hash.get(..8).unwrap_or_default()))
 }
 
 /// Puts what is proven, ours to write and at its place into `config`; everything else stays.
@@ -94,19 +94,23 @@ pub(super) fn render(
     let concerns = |entry: &StorageEntry| changed.is_empty() || differs(entry);
     let concerned = entries.iter().zip(indices).filter(|(entry, _)| concerns(entry)).map(|(_, index)| index).collect();
     let entries: Vec<&StorageEntry> = entries.iter().collect();
-    let preference = match desired.preference {
-        // Two resources that both want to be first would undo each other for ever.
-        _ if seen.has_elder => Preference::Keep,
-        api::Preference::Keep => Preference::Keep,
-        api::Preference::First => Preference::First,
-        api::Preference::Last => Preference::Last,
-    };
+    let preference = preference(desired, seen.has_elder);
     let change = Change { entries: &entries, ours: &ours, preference, replicate: desired.replicate };
     let config = match document.edit(&change)? {
         Edit::Unchanged => None,
         Edit::Changed(text) => Some(text),
     };
     Ok(Rendered { standings, config, changed, concerned })
+}
+
+fn preference(desired: &Desired, has_elder: bool) -> Preference {
+    match desired.preference {
+        // Two resources that both want to be first would undo each other for ever.
+        _ if has_elder => Preference::Keep,
+        api::Preference::Keep => Preference::Keep,
+        api::Preference::First => Preference::First,
+        api::Preference::Last => Preference::Last,
+    }
 }
 
 /// `Current` for an entry that stands as intended, or may be written now.

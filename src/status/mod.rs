@@ -54,6 +54,7 @@ struct Row<'a> {
     principal: Option<&'a str>,
     standing: Result<Option<()>, &'a Failure>,
     place: Option<&'a str>,
+    of: Option<&'a str>,
     /// Another resource writes it.
     claimed: bool,
 }
@@ -104,7 +105,7 @@ pub fn report(
         last_handled_prove_at: before.last_handled_prove_at,
         summary: Some(format!("{right}/{}", rows.len())),
         conditions: conditions::of(&rows, bundle, plan, &before.conditions, generation, now),
-        config_bundle: Some(config_bundle((bundle, plan.follows_registry), &rows, written, before.config_bundle, now)),
+        config_bundle: Some(config_bundle((bundle, plan), &rows, written, before.config_bundle, now)),
         locations: rows.iter().map(|row| locations::of(row, &before.locations)).collect(),
     }
 }
@@ -154,13 +155,14 @@ fn rows<'a>(plan: &'a Plan, written: &'a Written) -> Vec<Row<'a>> {
             principal: location.principal.as_deref(),
             standing: standing(index, &location.name),
             place: location.place.as_deref(),
+            of: location.of.as_deref(),
             claimed: location.claimed,
         })
         .collect()
 }
 
 fn config_bundle(
-    (secret_name, follows_registry): (&str, bool),
+    (secret_name, plan): (&str, &Plan),
     rows: &[Row<'_>],
     written: &Written,
     before: Option<ConfigBundleStatus>,
@@ -173,15 +175,18 @@ fn config_bundle(
         (_, None) => (None, None),
     };
     // Another bundle is another Quay, unless it is the registry that names another.
-    let before = before.filter(|before| follows_registry || is_same(&before));
+    let before = before.filter(|before| plan.follows_registry || is_same(&before));
     let was_written = |name: &str| before.as_ref().and_then(|b| b.locations.iter().find(|l| l.name == name).cloned());
     // One that left the spec stays in the bundle, but is no longer this resource's.
     let locations = rows.iter().filter(|row| !row.claimed).filter_map(|row| match (row.standing, row.place) {
-        (Ok(Some(())), Some(place)) => Some(WrittenLocation { name: row.name.into(), place: place.into() }),
+        (Ok(Some(())), Some(place)) => {
+            Some(WrittenLocation { name: row.name.into(), place: place.into(), of: row.of.map(str::to_owned) })
+        }
         _ => was_written(row.name),
     });
     let locations = locations.collect();
-    ConfigBundleStatus { secret_name: secret_name.into(), resource_version, last_written_time, locations }
+    let contested = plan.contested.clone();
+    ConfigBundleStatus { secret_name: secret_name.into(), resource_version, last_written_time, locations, contested }
 }
 
 #[cfg(test)]

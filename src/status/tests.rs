@@ -31,6 +31,7 @@ fn plan(locations: &[(&str, ProofState, Standing)]) -> Plan {
         principal: Some("access key …MPLE".into()),
         place: Some("bucket/datastorage".into()),
         claimed: false,
+        of: Some("hash".into()),
     });
     let standings = locations.iter().map(|(_, _, standing)| standing.clone()).collect();
     let standings = Standings::Each(standings);
@@ -38,6 +39,8 @@ fn plan(locations: &[(&str, ProofState, Standing)]) -> Plan {
         locations: planned.collect(),
         standings,
         write: None,
+        held: None,
+        contested: None,
         unwatched: None,
         mode: Mode::Enforce,
         annotations: Vec::new(),
