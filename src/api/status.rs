@@ -67,7 +67,7 @@ pub struct ConfigBundleStatus {
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub locations: Vec<WrittenLocation>,
 
-    /// Who keeps undoing what is written; absent where nobody does.
+    /// That somebody undid what stood in the bundle; absent where nobody did since the spec changed last.
     #[serde(default)]
     pub contested: Option<ContestedStatus>,
 }

@@ -143,6 +143,12 @@ impl ConfigYaml {
         found.map(|pair| FoundEntry::of(&pair.value))
     }
 
+    /// The id of the access key that the entry of a name has, if one can be read there.
+    pub fn access_key_id(&self, name: &LocationName) -> Option<&str> {
+        let Kind::List { items, .. } = &self.location(name.as_str())?.value.kind else { return None };
+        items.get(1)?.get("sts_user_access_key")?.value.string()
+    }
+
     /// Whether all three readers already read the document's entry of this name as the intent.
     pub fn is_current(&self, entry: &StorageEntry) -> bool {
         self.location(entry.name.as_str()).is_some_and(|pair| entry.is_read_at(pair))

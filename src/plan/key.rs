@@ -66,8 +66,18 @@ impl AccessKey {
 
     /// The id's last four characters, enough for people to tell keys apart.
     pub fn last_four(&self) -> &str {
-        self.id.get(self.id.len().saturating_sub(4)..).unwrap_or_default()
+        last_four(&self.id)
     }
+}
+
+/// The last four characters of what has the form of an access key id; of anything else, which may be a secret that
+/// somebody put in its place, nothing.
+pub(super) fn last_four_of_id(text: &str) -> Option<&str> {
+    is_id(text).then(|| last_four(text))
+}
+
+fn last_four(id: &str) -> &str {
+    id.get(id.len().saturating_sub(4)..).unwrap_or_default()
 }
 
 /// Whether a text has the form of an access key id. Secret access keys have lower-case letters.

@@ -19,7 +19,10 @@ impl fmt::Display for Plan {
                 Standings::NotLooked | Standings::Unusable(_) => "not looked at".to_owned(),
                 Standings::Each(each) => match each.get(index) {
                     Some(Standing::Kept(failure)) => format!("kept as it is ({})", failure.reason.as_str()),
-                    Some(Standing::Current) if self.writes(&location.name) => "to be written".to_owned(),
+                    Some(Standing::Current) if self.writes(&location.name) => match self.held {
+                        Some(_) => "undone by somebody else".to_owned(),
+                        None => "to be written".to_owned(),
+                    },
                     Some(Standing::Current) | None => "current".to_owned(),
                 },
             };

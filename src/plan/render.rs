@@ -3,6 +3,7 @@
 use secrecy::SecretString;
 
 use super::desired::{Auth, Desired, DesiredLocation, Wanted};
+use super::key::last_four_of_id;
 use super::observation::{BundleSecret, Observation, ObservedLocation, ProofState};
 use super::{Standing, would_move};
 use crate::api::quay_storage::{self as api, Mode};
@@ -129,7 +130,7 @@ fn standing(
         return Ok(Standing::Current);
     }
     let kept = match unproven(&seen.proof, mode) {
-        Some(failure) => Some(failure),
+        Some(why) => Some(Failure::new(Reason::NotProven, format!("{}: {why}.", untouched(document, entry)))),
         None => moved((secret, document), wanted, entry, seen.written_at.as_deref())?,
     };
     Ok(kept.map_or(Standing::Current, Standing::Kept))
@@ -141,16 +142,30 @@ fn claimed(seen: &ObservedLocation) -> Option<Failure> {
     Some(Failure::new(Reason::LocationClaimed, message))
 }
 
-fn unproven(proof: &ProofState, mode: Mode) -> Option<Failure> {
-    let why = match proof {
+/// What it means that an entry is not written now.
+fn untouched(document: &ConfigYaml, entry: &StorageEntry) -> String {
+    let new = entry.role_key.as_ref().map(|key| key.access_key_id.as_str());
+    let old = document.access_key_id(&entry.name).filter(|old| new.is_some_and(|new| new != *old));
+    match (document.entry(&entry.name), old) {
+        (None, _) => "Nothing is written into the bundle".into(),
+        (Some(_), None) => "The entry in the bundle is left as it is".into(),
+        (Some(_), Some(old)) => {
+            let four = last_four_of_id(old).map(|four| format!(" …{four}"));
+            format!("The entry in the bundle is left as it is, with the old access key{}", four.unwrap_or_default())
+        }
+    }
+}
+
+/// Why nothing may be written, if nothing may.
+fn unproven(proof: &ProofState, mode: Mode) -> Option<&'static str> {
+    Some(match proof {
         ProofState::Proven(_) | ProofState::Skipped => return None,
         ProofState::Failed(..) if mode == Mode::Warn => return None,
         ProofState::Pending => "its role is being proven",
         ProofState::Earlier(_) | ProofState::Stale(..) => "it has to be proven again first",
         ProofState::Failed(step, _) if step.is_storage() => "what Quay does on S3 is not proven",
         ProofState::Failed(..) => "its role is not proven",
-    };
-    Some(Failure::new(Reason::NotProven, format!("The entry in the bundle is left as it is: {why}.")))
+    })
 }
 
 /// That the entry would move the location's blobs, and nobody consented.

@@ -136,7 +136,11 @@ fn failures<'a>(rows: &'a [Row<'a>], mode: Mode) -> impl Iterator<Item = (&'a st
 
 fn ready(rows: &[Row<'_>], bundle: &str, plan: &Plan) -> Says {
     if let Some((location, failure)) = failures(rows, plan.mode).next() {
-        return (FALSE, failure.reason, at(location, &failure.message));
+        // What it means for the bundle, that a proof fails.
+        let kept = rows.iter().find(|row| row.name == location).and_then(|row| row.standing.err());
+        let kept = kept.filter(|kept| kept.reason == Reason::NotProven);
+        let message = kept.map_or(failure.message.clone(), |kept| format!("{} {}", failure.message, kept.message));
+        return (FALSE, failure.reason, at(location, &message));
     }
     if let Some(row) = rows.iter().find(|row| *row.proof == ProofState::Pending) {
         return (UNKNOWN, Reason::ProofPending, at(row.name, PENDING));

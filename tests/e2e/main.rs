@@ -7,7 +7,9 @@
 
 mod answers;
 mod check;
+mod claims;
 mod coalescing;
+mod contested;
 mod ending;
 mod grants;
 mod harness;
@@ -16,6 +18,7 @@ mod lifecycle;
 mod main_job;
 mod network;
 mod others;
+mod owners;
 mod places;
 mod policy;
 mod quiet;
@@ -23,5 +26,6 @@ mod radosgw;
 mod registry;
 mod requests;
 mod roles;
+mod rotation;
 mod storage;
 mod tokens;
