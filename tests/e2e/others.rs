@@ -14,16 +14,24 @@ use crate::harness::operator::{Operator, ready_world};
 use crate::harness::slow_network::SlowNetwork;
 use crate::harness::world::{World, eventually, is, message};
 
-/// Counts up in a key of config.yaml of its own, with a precondition, as fast as it can. Its edit of before is there
-/// whenever it looks.
-async fn count_up(secrets: Api<Secret>, stop: Arc<AtomicBool>, count: Arc<AtomicU64>) {
+/// How many writers edit the bundle, how often together at least, and how often keys rotate meanwhile.
+const WRITERS: u64 = 4;
+const EDITS: u64 = 500;
+const ROTATIONS: u64 = 50;
+
+/// Counts up in a key of config.yaml of its own, with a precondition, at a pace that leaves the others a chance. Its edit
+/// of before is there whenever it looks.
+async fn count_up(secrets: Api<Secret>, writer: u64, stop: Arc<AtomicBool>, count: Arc<AtomicU64>) {
+    let mut pace = tokio::time::interval(Duration::from_millis(40));
+    pace.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     while !stop.load(Ordering::Relaxed) {
+        pace.tick().await;
         let mut secret = secrets.get("bundle").await.unwrap();
         let config = String::from_utf8(secret.data.as_ref().unwrap()["config.yaml"].0.clone()).unwrap();
         let before = count.load(Ordering::Relaxed);
-        let line = format!("COUNTER: {before} # ours\n");
-        assert!(config.contains(&line), "the edit {before} was lost: {config}");
-        let edited = config.replace(&line, &format!("COUNTER: {} # ours\n", before + 1));
+        let line = format!("COUNTER_{writer}: {before} # ours\n");
+        assert!(config.contains(&line), "the edit {before} of writer {writer} was lost: {config}");
+        let edited = config.replace(&line, &format!("COUNTER_{writer}: {} # ours\n", before + 1));
         secret.data.as_mut().unwrap().insert("config.yaml".into(), ByteString(edited.into_bytes()));
         match secrets.replace("bundle", &PostParams::default(), &secret).await {
             Ok(_) => {
@@ -35,41 +43,54 @@ async fn count_up(secrets: Api<Secret>, stop: Arc<AtomicBool>, count: Arc<Atomic
     }
 }
 
+fn counters(counts: &[u64]) -> String {
+    let line = |(writer, count): (usize, &u64)| format!("COUNTER_{writer}: {count} # ours\n");
+    counts.iter().enumerate().map(line).collect()
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_edit_of_another_key_is_never_lost_while_keys_rotate_and_conflicts_are_looked_at_again() {
-    let (world, iam, operator) = ready_world("# before\nCOUNTER: 0 # ours\nFEATURE_MAILING: false\n").await;
+    let config = |counts: &[u64]| format!("# before\n{}FEATURE_MAILING: false\n", counters(counts));
+    let (world, iam, operator) = ready_world(&config(&[0; 4])).await;
 
-    let (stop, count) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
-    let writer = tokio::spawn(count_up(world.api(), Arc::clone(&stop), Arc::clone(&count)));
-    // Rotate until the operator has met a conflict at least once, and ten times in any case.
+    let stop = Arc::new(AtomicBool::new(false));
+    let counts: Vec<Arc<AtomicU64>> = (0..WRITERS).map(|_| Arc::default()).collect();
+    let writers: Vec<_> = (0..)
+        .zip(&counts)
+        .map(|(writer, count)| tokio::spawn(count_up(world.api(), writer, Arc::clone(&stop), Arc::clone(count))))
+        .collect();
+    let edits = || counts.iter().map(|count| count.load(Ordering::Relaxed)).sum::<u64>();
+    let conflicts = || {
+        let asked = requests(&world, &operator.credential).into_iter();
+        asked.filter(|r| r.verb == "patch" && r.resource == "secrets" && r.code == 409).count()
+    };
+    // Until the operator has met a conflict at least once, too.
     let (started, mut rotations, mut old) = (Instant::now(), 0, iam.key.clone());
-    loop {
+    while rotations < ROTATIONS || edits() < EDITS || conflicts() == 0 {
         let key = world.new_key(&iam.user).await;
         world.put_key("quay-user", &key).await;
         eventually("the rotated key is written", || async {
-            assert!(!writer.is_finished(), "the other writer has failed");
+            assert!(!writers.iter().any(tokio::task::JoinHandle::is_finished), "another writer has failed");
             world.config("bundle").await.contains(&key.id).then_some(())
         })
         .await;
         world.delete_key(&iam.user, &old).await;
         (old, rotations) = (key, rotations + 1);
-        let patches = requests(&world, &operator.credential).into_iter().filter(|r| r.verb == "patch");
-        let conflicts = patches.filter(|r| r.resource == "secrets" && r.code == 409).count();
-        if rotations >= 10 && conflicts > 0 {
-            break;
-        }
-        assert!(started.elapsed() < Duration::from_mins(2), "no conflict in {rotations} rotations");
+        assert!(started.elapsed() < Duration::from_mins(2), "{rotations} rotations, {} edits", edits());
     }
     stop.store(true, Ordering::Relaxed);
-    writer.await.unwrap();
+    for writer in writers {
+        writer.await.unwrap();
+    }
 
-    let edits = count.load(Ordering::Relaxed);
-    assert!(edits > 10, "the other writer made only {edits} edits");
-    let config = world.config("bundle").await;
-    let ours = format!("# before\nCOUNTER: {edits} # ours\nFEATURE_MAILING: false\n");
-    assert!(config.starts_with(&ours), "{config}");
-    assert!(config.contains(&old.id) && !config.contains(&iam.key.id));
+    let after = world.config("bundle").await;
+    let counted: Vec<u64> = counts.iter().map(|count| count.load(Ordering::Relaxed)).collect();
+    assert!(after.starts_with(&config(&counted)), "{after}");
+    assert!(after.contains(&old.id) && !after.contains(&iam.key.id));
     world.until_ready("example").await;
+    let asked = until_quiet(&world, &operator.credential).await;
+    let written = asked.iter().filter(|r| r.verb == "patch" && r.resource == "secrets" && r.code == 200).count();
+    assert_eq!(u64::try_from(written).unwrap(), 1 + rotations, "the entry, and each key once");
     world.assert_nothing_secret_was_told(&operator.log()).await;
 }
 
