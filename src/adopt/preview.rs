@@ -9,7 +9,7 @@ use crate::bundle::ConfigYaml;
 use crate::plan::desired::{Allowed, Auth, DesiredLocation};
 use crate::plan::key::AccessKey;
 use crate::plan::observation::{Observation, ObservedBundle, ObservedLocation, Reference};
-use crate::plan::{Desired, Plan, ProofState, Standing, Standings};
+use crate::plan::{Desired, Left, Plan, ProofState, Standing, Standings};
 use crate::reason::{Failure, Reason};
 use crate::target::Principal;
 use crate::verdict::Step;
@@ -36,7 +36,7 @@ impl Preview {
         let locations =
             desired.locations.iter().zip(adopted).map(|(location, one)| observed(bundle, location, one)).collect();
         let read = ObservedBundle::Read(Reference::Found(bundle.secret.clone()));
-        let seen = Observation { locations, bundle: read, unwatched: None, has_elder: false };
+        let seen = Observation { locations, bundle: read, unwatched: None, has_elder: false, left: Left::default() };
         let plan = Plan::make(&desired, &seen);
         let failures = match plan.standings {
             Standings::Unusable(failure) => vec![(None, failure)],
@@ -73,7 +73,7 @@ fn observed(bundle: &Bundle, location: &DesiredLocation, adopted: &Adopted) -> O
         Ok(_) => ProofState::Skipped,
         Err(failure) => ProofState::Failed(Step::Principal, failure.clone()),
     };
-    ObservedLocation { principal, account: None, proof, written_at: None, claimed_by: None }
+    ObservedLocation { principal, key_version: None, account: None, proof, written_at: None, claimed_by: None }
 }
 
 /// A key that stands in for one that is not known. A diff shows none.
