@@ -32,7 +32,7 @@ const MAKERS: [(&str, &str, &str); 5] = [
 
 /// What the names of field managers begin with that write again and again. People's tools (kubectl, helm, terraform) are
 /// not among them: they write when somebody runs them.
-const WRITERS: [(&str, &str); 8] = [
+const WRITERS: [(&str, &str); 7] = [
     ("argocd-controller", "Argo CD"),
     ("argocd-application-controller", "Argo CD"),
     ("kustomize-controller", "Flux"),
@@ -40,7 +40,6 @@ const WRITERS: [(&str, &str); 8] = [
     ("external-secrets", "External Secrets"),
     ("externalsecrets.external-secrets.io", "External Secrets"),
     ("vault-secrets-operator", "the Vault Secrets Operator"),
-    ("fleetagent", "Fleet"),
 ];
 
 const TRACKING_ID: &str = "argocd.argoproj.io/tracking-id";
@@ -89,22 +88,22 @@ fn label<'a>(metadata: &'a ObjectMeta, key: &str) -> Option<&'a str> {
     metadata.labels.as_ref()?.get(key).map(String::as_str)
 }
 
-fn found(name: &str, by: String) -> Option<Owner> {
-    Some(Owner { name: name.to_owned(), by })
+fn owner(name: &str, by: String) -> Owner {
+    Owner { name: name.to_owned(), by }
 }
 
 fn labelled(metadata: &ObjectMeta) -> Option<Owner> {
     LABELS.iter().find_map(|(key, wanted, name)| {
         let value = label(metadata, key).filter(|value| wanted.is_none_or(|wanted| wanted == *value))?;
-        found(name, format!("its label {key}={value}"))
+        Some(owner(name, format!("its label {key}={value}")))
     })
 }
 
 fn made(metadata: &ObjectMeta) -> Option<Owner> {
-    metadata.owner_references.iter().flatten().find_map(|owner| {
-        let (group, _) = owner.api_version.split_once('/')?;
-        let (.., name) = MAKERS.iter().find(|(of, kind, _)| *of == group && *kind == owner.kind)?;
-        found(name, format!("its ownerReference to {} {}", owner.kind, owner.name))
+    metadata.owner_references.iter().flatten().find_map(|maker| {
+        let (group, _) = maker.api_version.split_once('/')?;
+        let (.., name) = MAKERS.iter().find(|(of, kind, _)| *of == group && *kind == maker.kind)?;
+        Some(owner(name, format!("its ownerReference to {} {}", maker.kind, maker.name)))
     })
 }
 
@@ -122,7 +121,7 @@ fn tracked(metadata: &ObjectMeta) -> Option<Owner> {
         }
         _ => false,
     };
-    if is_copied { None } else { found(ARGO_CD, format!("its annotation {TRACKING_ID}={id}")) }
+    if is_copied { None } else { Some(owner(ARGO_CD, format!("its annotation {TRACKING_ID}={id}"))) }
 }
 
 /// Helm charts set this label on all that they have, and Argo CD, where it is told to track by label, on all that it
@@ -137,13 +136,16 @@ fn instance(metadata: &ObjectMeta) -> Option<Owner> {
         Some(key) => format!("with {key}"),
         None => format!("with the field manager {:?}", manager()?),
     };
-    found(ARGO_CD, format!("its label {INSTANCE}={value} {trace}"))
+    Some(owner(ARGO_CD, format!("its label {INSTANCE}={value} {trace}")))
 }
 
 fn writes(metadata: &ObjectMeta) -> Option<Owner> {
     managers(metadata).filter(|entry| touches_config(entry)).find_map(|entry| {
         let manager = entry.manager.as_deref()?;
-        found(tool(manager)?, format!("the field manager {manager:?} of its config.yaml (metadata.managedFields)"))
+        Some(owner(
+            tool(manager)?,
+            format!("the field manager {manager:?} of its config.yaml (metadata.managedFields)"),
+        ))
     })
 }
 

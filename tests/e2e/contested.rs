@@ -106,7 +106,7 @@ async fn undoings_are_counted_over_restarts_whatever_the_spacing_and_the_other_w
 }
 
 /// Puts the old config.yaml back on the very event that tells of a change.
-async fn overwrite_at_once(world: &World, kind: &'static str) -> tokio::task::JoinHandle<()> {
+fn overwrite_at_once(world: &World, kind: &'static str) -> tokio::task::JoinHandle<()> {
     use futures::StreamExt as _;
     use kube::runtime::{WatchStreamExt as _, watcher};
     let secrets = world.api::<Secret>();
@@ -144,7 +144,7 @@ async fn a_fight_with_one_who_overwrites_at_once_ends_however_it_overwrites() {
         let (world, _iam, operator) = ready_world(CONFIG).await;
         until_quiet(&world, &operator.credential).await;
         let before = writes(&world, &operator);
-        let other = overwrite_at_once(&world, kind).await;
+        let other = overwrite_at_once(&world, kind);
         let held = world.until_reason("example", "EntryUndone").await;
         assert!(is(&held, "Reconciling", "True"), "{kind}");
         until_quiet(&world, &operator.credential).await;

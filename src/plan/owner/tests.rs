@@ -3,13 +3,13 @@ use serde_json::json;
 use super::*;
 
 /// The metadata of Secret quay/bundle with this, too.
-fn with(more: Value) -> ObjectMeta {
+fn with(more: &Value) -> ObjectMeta {
     let mut metadata = json!({"name": "bundle", "namespace": "quay"});
     metadata.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     serde_json::from_value(metadata).unwrap()
 }
 
-fn owner(more: Value) -> Option<String> {
+fn owner_told(more: &Value) -> Option<String> {
     Owner::of(&with(more)).map(|owner| format!("{}: {}", owner.name, owner.by))
 }
 
@@ -75,10 +75,10 @@ fn each_tool_is_recognised_by_what_it_leaves_on_a_secret() {
             "External Secrets: the field manager \"externalsecrets.external-secrets.io/quay\" of its config.yaml (metadata.managedFields)",
         ),
     ] {
-        assert_eq!(owner(more.clone()).as_deref(), Some(told), "{more}");
+        assert_eq!(owner_told(&more).as_deref(), Some(told), "{more}");
         let mut in_place = more.clone();
         in_place["annotations"]["registry-sts.dev/in-place"] = json!("true");
-        assert_eq!(owner(in_place), None, "{more}");
+        assert_eq!(owner_told(&in_place), None, "{more}");
     }
 }
 
@@ -98,13 +98,13 @@ fn what_people_and_the_quay_operator_leave_on_a_secret_is_no_other_owner() {
         json!({"labels": {"app.kubernetes.io/instance": "quay"},
             "annotations": {"argocd.argoproj.io/tracking-id": "registry:apps/Deployment:quay/bundle"}}),
     ] {
-        assert_eq!(owner(more.clone()), None, "{more}");
+        assert_eq!(owner_told(&more), None, "{more}");
     }
 }
 
 #[test]
 fn the_other_writer_is_the_last_that_wrote_config_yaml_and_never_we_ourselves() {
-    let written_by = |entries: Value| last_writer(&with(json!({"managedFields": entries})));
+    let written_by = |entries: Value| last_writer(&with(&json!({"managedFields": entries})));
     assert_eq!(written_by(json!([])), None);
     assert_eq!(written_by(json!([manager("registry-sts", LATER, &["config.yaml"])])), None);
     let both = [manager("flux", THEN, &["config.yaml"]), manager("kubectl-edit", LATER, &["config.yaml"])];
