@@ -32,18 +32,14 @@ pub(super) fn assign(resource: &str, adopted: &mut [Adopted]) -> Vec<KeySecret> 
             _ => false,
         };
         let count = secrets.len() + 1;
-        let name = match secrets.iter_mut().find(is_same) {
-            Some(known) => {
-                known.locations.push(one.location.name.clone());
-                known.name.clone()
-            }
-            None => {
-                let number = if count == 1 { String::new() } else { format!("-{count}") };
-                let name = format!("{resource}-sts-key{number}");
-                let locations = vec![one.location.name.clone()];
-                secrets.push(KeySecret { name: name.clone(), locations, source });
-                name
-            }
+        let name = if let Some(known) = secrets.iter_mut().find(is_same) {
+            known.locations.push(one.location.name.clone());
+            known.name.clone()
+        } else {
+            let number = if count == 1 { String::new() } else { format!("-{count}") };
+            let name = format!("{resource}-sts-key{number}");
+            secrets.push(KeySecret { name: name.clone(), locations: vec![one.location.name.clone()], source });
+            name
         };
         if let Some(key) = &mut one.location.auth.access_key {
             key.secret_ref.name = name;

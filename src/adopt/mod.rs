@@ -69,7 +69,7 @@ impl Bundle {
     /// Why there is none, line by line.
     pub fn adopt(&self, resource: &str, told: &Told) -> Result<Adoption, Vec<String>> {
         let called = self.called();
-        let refused = |why: String| vec![format!("{called}: {why}")];
+        let refused = |why: String| vec![format!("{called}: {}", fill_in::shown(&why))];
         let config = self.secret.config.as_ref();
         let config = config.ok_or_else(|| refused("there is no key config.yaml in it.".to_owned()))?;
         let document = ConfigYaml::parse(config.expose_secret()).map_err(|refusal| refused(format!("{refusal}.")))?;

@@ -47,8 +47,8 @@ pub fn bundle(manifests: &Manifests, named: Option<&Named>, namespace: Option<&s
     };
     let space = space.as_deref();
     let secret = manifests.bundle(space, &consumer).map_err(|failure| failure.message)?;
-    let names = [Some(consumer.bundle.as_str()), consumer.registry.as_deref(), space];
-    if !names.into_iter().flatten().all(is_name) {
+    let said = [Some(consumer.bundle.as_str()), consumer.registry.as_deref(), space];
+    if !said.into_iter().flatten().all(is_name) {
         return Err("the name of the bundle, the registry or the namespace is none that Kubernetes takes: lower-case letters, digits, '-' and '.'".to_owned());
     }
     Ok(Bundle { namespace: space.map(str::to_owned), consumer, secret, is_live: false, notes: Vec::new() })

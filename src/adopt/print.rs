@@ -128,11 +128,12 @@ impl Printed<'_> {
     }
 }
 
-/// A text as comments, line by line.
-fn comment(text: &str, out: &mut String) {
+/// A text as comments, line by line. What some reader of YAML takes for the end of a line is none of ours.
+pub(super) fn comment(text: &str, out: &mut String) {
+    let shown = |c: char| if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}') { '\u{fffd}' } else { c };
     for line in text.lines() {
-        let line = format!("# {line}");
-        out.push_str(line.trim_end());
+        let line: String = format!("# {line}").trim_end().chars().map(shown).collect();
+        out.push_str(&line);
         out.push('\n');
     }
 }

@@ -9,8 +9,8 @@ use crate::manifests::offline::PlainFile;
 const ENTRY: &str = "[STSS3Storage, {sts_role_arn: 'arn:aws:iam::123492922789:role/quay', s3_bucket: my-quay-bucket, storage_path: /p, s3_region: us-east-1, sts_user_access_key: AKIAEXAMPLEEXAMPLE, sts_user_secret_key: s3cr3t}]";
 
 fn config(locations: &[(&str, &str)]) -> String {
-    let locations: String = locations.iter().map(|(name, entry)| format!("  {name}: {entry}\n")).collect();
-    format!("DISTRIBUTED_STORAGE_CONFIG:\n{locations}DISTRIBUTED_STORAGE_PREFERENCE: []\n")
+    let locations: Vec<String> = locations.iter().map(|(name, entry)| format!("  {name}: {entry}\n")).collect();
+    format!("DISTRIBUTED_STORAGE_CONFIG:\n{}DISTRIBUTED_STORAGE_PREFERENCE: []\n", locations.concat())
 }
 
 fn secret(namespace: &str, name: &str) -> String {
@@ -104,11 +104,23 @@ fn only_of_a_cluster_a_command_creates_the_key_and_it_names_no_value() {
     let printed = bundle.adopt("example", &Told::default()).unwrap().manifests;
     for line in [
         r#"# kubectl -n quay get secret bundle -o go-template='{{index .data "config.yaml" | base64decode}}' |"#,
-        r##"#   yq '{"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "example-sts-key"}, "stringData": {"AWS_ACCESS_KEY_ID": .DISTRIBUTED_STORAGE_CONFIG["default"][1].sts_user_access_key, "AWS_SECRET_ACCESS_KEY": .DISTRIBUTED_STORAGE_CONFIG["default"][1].sts_user_secret_key}}' |"##,
+        r#"#   yq '{"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "example-sts-key"}, "stringData": {"AWS_ACCESS_KEY_ID": .DISTRIBUTED_STORAGE_CONFIG["default"][1].sts_user_access_key, "AWS_SECRET_ACCESS_KEY": .DISTRIBUTED_STORAGE_CONFIG["default"][1].sts_user_secret_key}}' |"#,
         "#   kubectl -n quay create -f -",
     ] {
         assert!(printed.lines().any(|printed| printed == line), "{line}\nis not in\n{printed}");
     }
+}
+
+#[test]
+fn no_text_of_a_bundle_ends_a_comment() {
+    for end in ["\\n", "\\r", "\\u0085", "\\u2028", "\\u2029"] {
+        let entry = ENTRY.replace("/p", &format!("\"/p{end}kind: Secret\""));
+        let refused = plain(&config(&[("default", &entry)])).adopt("example", &Told::default()).unwrap_err();
+        assert!(refused[1].contains("a storage_path that is not a path of one line"), "{refused:?}");
+    }
+    let mut printed = String::new();
+    print::comment("a\u{2028}b\rc\nd\u{85}e", &mut printed);
+    assert_eq!(printed, "# a\u{fffd}b\u{fffd}c\n# d\u{fffd}e\n");
 }
 
 #[test]

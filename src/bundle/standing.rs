@@ -141,11 +141,13 @@ impl StandingArguments {
         };
         let lacks = |key| arguments.refuse(Problem::Lacks(key));
         let role = |text: &str| text.parse().ok();
+        // Two characters end a line for some readers, and are no control characters.
+        let path = |text: &str| text.parse().ok().filter(|_| !text.contains(['\u{2028}', '\u{2029}']));
         Ok(Self {
             role_arn: if is_ours { parsed(arguments, "sts_role_arn", "the ARN of an IAM role", role)? } else { None },
             bucket: parsed(arguments, "s3_bucket", "the name of a bucket, as a text", |text| text.parse().ok())?
                 .ok_or_else(|| lacks("s3_bucket"))?,
-            storage_path: parsed(arguments, "storage_path", "a path of one line", |text| text.parse().ok())?
+            storage_path: parsed(arguments, "storage_path", "a path of one line", path)?
                 .ok_or_else(|| lacks("storage_path"))?,
             region: parsed(arguments, "s3_region", "an AWS region", |text| text.parse().ok())?,
             url: match parsed(arguments, "endpoint_url", "http(s)://host[:port]", |text| text.parse().ok())? {

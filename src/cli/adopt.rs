@@ -79,11 +79,11 @@ impl Adopt {
         match bundle.adopt(&name, &self.tell.told()) {
             Ok(adoption) => {
                 std::io::stdout().write_all(adoption.manifests.as_bytes())?;
-                adoption.notes.iter().for_each(|note| tell(note));
+                tell(&adoption.notes.join("\n"));
                 Ok(Outcome::Done)
             }
             Err(lines) => {
-                lines.iter().for_each(|line| tell(line));
+                tell(&lines.join("\n"));
                 Ok(Outcome::Refused)
             }
         }

@@ -34,7 +34,7 @@ use crate::resource::ResourceId;
   registry-sts check -n quay example --read-only")]
 pub(super) struct Check {
     /// The QuayStorage in the cluster, instead of manifests.
-    #[arg(value_name = "NAME", required_unless_present = "filename", conflicts_with = "filename")]
+    #[arg(value_name = "NAME", required_unless_present = "filename", conflicts_with_all = ["filename", "recursive"])]
     name: Option<String>,
 
     /// The namespace of the QuayStorage. [default: the kubeconfig's]

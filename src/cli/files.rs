@@ -12,17 +12,22 @@ use crate::manifests::Manifests;
 /// What counts as a manifest in a folder, as for kubectl.
 const EXTENSIONS: [&str; 3] = ["json", "yaml", "yml"];
 
-/// Which files a verb reads.
+/// Which files a verb reads. One that cannot do without has [`required`].
 #[derive(clap::Args)]
 pub(super) struct Files {
     /// A file or folder of manifests, or - for stdin. May be given several times. Of a folder its .yaml, .yml and .json
     /// files are read, those of its subfolders only with -R.
-    #[arg(short, long, value_name = "FILE", required = true)]
+    #[arg(short, long, value_name = "FILE")]
     filename: Vec<String>,
 
     /// Read the subfolders of the folders given with -f too.
-    #[arg(short = 'R', long)]
+    #[arg(short = 'R', long, requires = "filename")]
     recursive: bool,
+}
+
+/// That files have to be given.
+pub(super) fn required() -> clap::ArgGroup {
+    clap::ArgGroup::new("manifests").args(["filename"]).required(true)
 }
 
 impl Files {

@@ -5,7 +5,7 @@ use std::io::Write as _;
 
 use serde_json::Value;
 
-use super::files::Files;
+use super::files::{self, Files};
 use super::{Outcome, Problem, tell};
 use crate::plan::desired::Allowed;
 use crate::policy::location::{Documents, Of, Told};
@@ -16,6 +16,7 @@ use crate::policy::principal::{AccountId, Issuer, PrincipalArn};
 /// Reads QuayStorages; of other kinds and of Secrets nothing is needed. What no manifest says stands there as a marked
 /// placeholder, such as `<ARN of the IAM user>`, and stderr says which flag fills it. No network.
 #[derive(clap::Args)]
+#[command(group(files::required()))]
 #[command(after_help = "Examples:
   registry-sts policy -f storage.yaml --principal arn:aws:iam::123492922789:user/quay-user
   registry-sts policy -f storage.yaml --document trust --oidc-issuer https://oidc.example.com/id > trust.json

@@ -21,6 +21,7 @@ use crate::plan::desired::{Allowed, AllowedEndpoints};
 /// The Secret's manifest is printed as it was given, comments and all, with another value of config.yaml; of a file with
 /// several documents, the Secret's alone.
 #[derive(clap::Args)]
+#[command(group(files::required()))]
 #[command(after_help = "Examples:
   registry-sts render -f quay/ -o diff
   registry-sts render -R -f clusters/prod --allow-endpoint https://minio.example.com:9000

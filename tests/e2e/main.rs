@@ -5,6 +5,7 @@
 // A test that cannot go on has failed, and says on stderr why.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
 
+mod adopt;
 mod answers;
 mod check;
 mod claims;
