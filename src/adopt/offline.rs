@@ -20,13 +20,20 @@ pub fn bundle(manifests: &Manifests, named: Option<&Named>, namespace: Option<&s
     };
     let found = |all: Vec<(Option<&'_ str>, &'_ str)>, name: &str| {
         let here = |space: Option<&str>| namespace.is_none() || space.is_none() || space == namespace;
-        let space = all.into_iter().find(|(space, other)| *other == name && here(*space)).and_then(|(space, _)| space);
-        namespace.or(space).map(str::to_owned)
+        let mut spaces: Vec<_> =
+            all.into_iter().filter(|(space, other)| *other == name && here(*space)).map(|(space, _)| space).collect();
+        spaces.dedup();
+        match spaces.as_slice() {
+            [_, _, ..] => {
+                Err(format!("{name} is in more than one namespace among the manifests: say with -n which is meant"))
+            }
+            one_or_none => Ok(namespace.or(one_or_none.first().copied().flatten()).map(str::to_owned)),
+        }
     };
     let (registries, bundles) = (manifests.registry_names(), manifests.bundle_names());
     let (space, named) = match named {
-        Some(Named::ByRegistry(name)) => (found(registries, name), Named::ByRegistry(name.clone())),
-        Some(Named::Secret(name)) => (found(bundles, name), Named::Secret(name.clone())),
+        Some(Named::ByRegistry(name)) => (found(registries, name)?, Named::ByRegistry(name.clone())),
+        Some(Named::Secret(name)) => (found(bundles, name)?, Named::Secret(name.clone())),
         None if registries.is_empty() => {
             let what = "QuayRegistry, and no Secret with config.yaml";
             let what = if bundles.is_empty() { what } else { "Secret with config.yaml" };

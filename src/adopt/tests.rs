@@ -169,3 +169,13 @@ fn hosts_of_static_keys_that_are_awss_are_regions() {
         assert!(adoption.manifests.contains("+++ config.yaml"), "{arguments}: {}", adoption.manifests);
     }
 }
+
+#[test]
+fn of_two_bundles_of_one_name_in_two_namespaces_none_is_guessed() {
+    let two = secret("namespace: quay, ", "bundle") + &secret("namespace: prod, ", "bundle");
+    let named = Named::Secret("bundle".into());
+    let refused = offline::bundle(&manifests(&two), Some(&named), None).map(drop).unwrap_err();
+    assert!(refused.contains("more than one namespace") && refused.contains("-n"), "{refused}");
+    let chosen = offline::bundle(&manifests(&two), Some(&named), Some("prod")).map(|bundle| bundle.namespace);
+    assert_eq!(chosen.unwrap().as_deref(), Some("prod"));
+}
