@@ -5,7 +5,11 @@ use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
-use tracing_subscriber::EnvFilter;
+use tracing::Level;
+use tracing_subscriber::filter::{FilterExt as _, filter_fn};
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, Layer as _};
 
 use super::reach::Reach;
 use super::{Outcome, Problem};
@@ -16,9 +20,8 @@ const GRACE: Duration = Duration::from_secs(4);
 
 /// Where the Kubernetes client logs whole bodies that it cannot decode, a Secret's among them.
 const NO_BODIES: &str = "kube_client::client=error";
-/// Where the AWS SDK logs whole requests, a service account's token and a session's among them.
-const NO_REQUESTS: [&str; 3] =
-    ["aws_smithy_runtime=debug", "aws_smithy_runtime::client::orchestrator=debug", "aws_sigv4=info"];
+/// Where the AWS SDK traces whole requests, a service account's token and a session's among them.
+const NO_TRACES: [&str; 4] = ["aws_sdk", "aws_sigv4", "aws_smithy", "aws_runtime"];
 
 /// Run the controller.
 ///
@@ -48,11 +51,13 @@ pub(super) struct Run {
 
 impl Run {
     pub(super) async fn run(self) -> Result<Outcome, Problem> {
-        let filter = EnvFilter::try_new(&self.log)?.add_directive(NO_BODIES.parse()?);
-        let filter = NO_REQUESTS
-            .iter()
-            .try_fold(filter, |filter, most| Ok::<_, Problem>(filter.add_directive(most.parse()?)))?;
-        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false).init();
+        let asked = EnvFilter::try_new(&self.log)?.add_directive(NO_BODIES.parse()?);
+        let is_safe = filter_fn(|event| {
+            let is_trace = *event.level() == Level::TRACE;
+            !(is_trace && NO_TRACES.iter().any(|target| event.target().starts_with(target)))
+        });
+        let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(false);
+        tracing_subscriber::registry().with(lines.with_filter(asked.and(is_safe))).init();
         let stop = CancellationToken::new();
         end_on_signal(stop.clone())?;
 
