@@ -72,13 +72,6 @@ impl Layout {
         lines
     }
 
-    /// The lines of an entry in block style, its key without indentation.
-    pub(super) fn block_location(&self, entry: &StorageEntry) -> Vec<String> {
-        let mut lines = vec![format!("{}:", quoted(entry.name.as_str()))];
-        lines.extend(self.block_entry(entry).iter().map(|line| format!("{}{line}", " ".repeat(self.dash))));
-        lines
-    }
-
     /// A list of strings in brackets.
     pub(super) fn flow_list(names: &[&str]) -> String {
         format!("[{}]", names.iter().map(|name| quoted(name)).collect::<Vec<_>>().join(", "))
@@ -96,11 +89,6 @@ impl Layout {
     pub(super) fn flow_entry(&self, entry: &StorageEntry, base: Option<usize>) -> String {
         let arguments = self.flow_arguments(entry, base.map(|base| base + self.step));
         self.enclose('[', &[quoted(DRIVER), arguments], ']', base)
-    }
-
-    /// A location in braces, without the braces.
-    pub(super) fn flow_location(&self, entry: &StorageEntry, base: Option<usize>) -> String {
-        format!("{}: {}", quoted(entry.name.as_str()), self.flow_entry(entry, base))
     }
 
     /// Brackets or braces around parts.

@@ -3,6 +3,7 @@
 //! config-tool, yaml.v2 in the Quay operator); a document that they would not read alike is refused, never guessed at.
 
 mod arguments;
+mod carry;
 mod cut;
 mod diff;
 mod draft;
@@ -28,12 +29,14 @@ mod verify;
 
 use secrecy::{ExposeSecret, SecretString};
 
+pub use carry::CarriedEntry;
 pub use refusal::{Problem, Refusal};
 pub use remembered::Remembered;
 pub use standing::{StandingArguments, StandingDriver, StandingEntry};
 pub use storage::{FoundEntry, RoleKey, SignatureVersion, StorageEntry};
 
 use crate::place::LocationName;
+use carry::Entry;
 use draft::Draft;
 use excerpt::Rewritten;
 use reading::Reading;
@@ -157,7 +160,8 @@ impl ConfigYaml {
     /// The text with the change made, every other byte as it was.
     pub fn edit(&self, change: &Change<'_>) -> Result<Edit, Refusal> {
         let mut draft = Draft::of(self);
-        locations::splice(&mut draft, change.entries)?;
+        let entries: Vec<Entry<'_>> = change.entries.iter().map(|entry| Entry::Meant(entry)).collect();
+        locations::splice(&mut draft, &entries)?;
         let expected = lists::splice(&mut draft, change, self.locations())?;
         draft.add_top_level()?;
         let is_meant = |new: &Rewritten| verify::is_the_intent(self, new, change, &expected);

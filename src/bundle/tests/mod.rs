@@ -2,6 +2,7 @@
 
 mod any_style;
 mod block;
+mod carry;
 mod entries;
 mod flow;
 mod lists;
