@@ -9,8 +9,12 @@ use crate::registry::QuayVersion;
 /// The Quay that reads a bundle.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Consumer {
-    /// The name of the bundle Secret.
+    /// The name of the bundle Secret: of the one that is written.
     pub bundle: String,
+    /// The name of the Secret that the bundle is made from, where that is another one.
+    pub source: Option<String>,
+    /// That its registry does not read that bundle (yet).
+    pub elsewhere: Option<Failure>,
     /// The name of the `QuayRegistry` that says so; none where the resource itself does.
     pub registry: Option<String>,
     /// The environment of its pods.
@@ -26,9 +30,21 @@ pub struct Consumer {
 }
 
 impl Consumer {
+    /// The name of the Secret that is read.
+    pub fn read_from(&self) -> &str {
+        self.source.as_deref().unwrap_or(&self.bundle)
+    }
+
+    /// The same Quay as if it read the Secret that the bundle is made from.
+    #[must_use]
+    pub fn of_source(&self) -> Self {
+        Self { bundle: self.read_from().to_owned(), source: None, registry: None, ..self.clone() }
+    }
+
     /// The field that names the bundle, as people find it.
     pub fn field(&self) -> String {
         match &self.registry {
+            _ if self.source.is_some() => "spec.outputSecret".to_owned(),
             Some(registry) => format!("spec.configBundleSecret of QuayRegistry {registry}"),
             None => "spec.configBundleSecret".to_owned(),
         }

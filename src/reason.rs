@@ -88,6 +88,8 @@ reasons! {
     RegistryForbidden: Waits,
     /// The `QuayRegistry` could not be read.
     RegistryUnreadable: Waits,
+    /// The `QuayRegistry` does not name the output as its bundle (yet).
+    RegistryPointsElsewhere: Edit,
     /// The `QuayRegistry` names no config bundle yet.
     BundleNotNamed: Waits,
     /// The Quay operator keeps the registry's object storage, or may.
@@ -183,6 +185,10 @@ reasons! {
     BundleUneditable: Edit,
     /// The bundle has the location at another place, and nobody consented to the move.
     WouldMoveData: Edit,
+    /// The name of the output is that of a Secret that is somebody else's.
+    OutputSecretTaken: Edit,
+    /// The output cannot have that name, or a Secret that is an output is to be used as a bundle.
+    OutputSecretRefused: Edit,
     /// Somebody else undid what was written; it is put right later.
     EntryUndone: Waits,
     /// Somebody else keeps undoing what is written; it is put right no more.

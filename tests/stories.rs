@@ -14,12 +14,16 @@ use registry_sts::api::QuayStorage;
 use registry_sts::api::quay_storage::Mode;
 use registry_sts::plan::desired::{Allowed, Auth, Desired, Wanted};
 use registry_sts::plan::key::AccessKey;
+use registry_sts::plan::mark::Mark;
 use registry_sts::plan::observation::{BundleSecret, Observation, ObservedBundle, ObservedLocation, Proof, Reference};
+use registry_sts::plan::output::{OutputSeen, WholeSecret};
 use registry_sts::plan::owner::{Owner, last_writer};
+use registry_sts::plan::source::Output;
 use registry_sts::plan::web_identity::{AccountSeen, PodIdentity, Webhook};
 use registry_sts::plan::{Left, Plan, ProofState, Source};
 use registry_sts::reason::{Failure, Reason};
 use registry_sts::registry::{Registry, RegistrySeen};
+use registry_sts::resource::ResourceId;
 use registry_sts::status::{self, Outcome, Written};
 use registry_sts::target::Principal;
 use registry_sts::verdict::Step;
@@ -172,6 +176,11 @@ fn desired(
                 registries.get(&name).cloned().map_or(RegistrySeen::Missing, |one| RegistrySeen::Found(Box::new(one)));
             seen.consumer(&name).map_err(Undesired::Unresolved)?
         }
+        Source::Checked(name, Output { output, source }) => {
+            let seen =
+                registries.get(&name).cloned().map_or(RegistrySeen::Missing, |one| RegistrySeen::Found(Box::new(one)));
+            seen.output_consumer(&name, &output, &source).map_err(Undesired::Unresolved)?
+        }
     };
     Desired::parse(&resource.spec, consumer, allowed).map_err(Undesired::Invalid)
 }
@@ -232,24 +241,45 @@ fn observe(desired: &Desired, secrets: &BTreeMap<String, Value>, world: &World, 
         }
     });
     let locations: Vec<_> = locations.collect();
-    let bundle = match secrets.get(&desired.consumer.bundle) {
+    let values = |name: &str| -> BTreeMap<String, SecretSlice<u8>> {
+        let bytes = |value: SecretString| SecretSlice::from(value.expose_secret().as_bytes().to_vec());
+        data(name).into_iter().flatten().map(|(key, value)| (key, bytes(value))).collect()
+    };
+    let bundle = |name: &str| match secrets.get(name) {
         None => Reference::Missing,
-        Some(secret) => Reference::Found(BundleSecret {
-            uid: "uid".into(),
-            resource_version: "1001".into(),
-            owner: Owner::of(&metadata(secret)),
-            last_writer: last_writer(&metadata(secret)),
-            immutable: secret.get("immutable").and_then(Value::as_bool).unwrap_or_default(),
-            ..BundleSecret::of(
-                data(&desired.consumer.bundle)
-                    .into_iter()
-                    .flatten()
-                    .map(|(key, value)| (key, SecretSlice::from(value.expose_secret().as_bytes().to_vec())))
-                    .collect(),
-            )
+        Some(secret) => Reference::Found(WholeSecret {
+            bundle: BundleSecret {
+                uid: "uid".into(),
+                resource_version: "1001".into(),
+                immutable: secret.get("immutable").and_then(Value::as_bool).unwrap_or_default(),
+                mark: mark(secret),
+                owner: Owner::of(&metadata(secret)),
+                last_writer: last_writer(&metadata(secret)),
+                ..BundleSecret::of(values(name))
+            },
+            data: values(name),
         }),
     };
+    let bundle = match &desired.consumer.source {
+        Some(source) => ObservedBundle::Output(Box::new(OutputSeen {
+            owner: ResourceId { namespace: "quay".into(), name: "example".into() },
+            source: bundle(source),
+            output: bundle(&desired.consumer.bundle),
+        })),
+        None => ObservedBundle::Read(Box::new(match bundle(&desired.consumer.bundle) {
+            Reference::Found(secret) => Reference::Found(secret.bundle),
+            _ => Reference::Missing,
+        })),
+    };
     let all_pending = locations.iter().all(|location| location.proof == ProofState::Pending);
-    let bundle = if all_pending { ObservedBundle::NotLooked } else { ObservedBundle::Read(bundle) };
+    let bundle = if all_pending { ObservedBundle::NotLooked } else { bundle };
     Observation { locations, bundle, unwatched: None, has_elder: world.has_elder, left }
+}
+
+/// Whose output a Secret is, as its manifest says.
+fn mark(secret: &Value) -> Option<Mark> {
+    let texts = |field: &str| -> Option<BTreeMap<String, String>> {
+        serde_yaml::from_value(secret.get("metadata")?.get(field)?.clone()).ok()
+    };
+    Mark::read(texts("labels").as_ref(), texts("annotations").as_ref())
 }

@@ -137,6 +137,7 @@ impl Bundle {
             replicate: adopted.iter().all(|one| defaults.contains(&one.location.name.as_str())),
             // Whatever the bundle prefers stands there already.
             preference: Preference::Keep,
+            output_secret: None,
             consumer_env: ConsumerEnv::default(),
             suspend: false,
             verification: Verification::default(),

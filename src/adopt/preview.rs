@@ -35,7 +35,7 @@ impl Preview {
         let desired = Desired::parse(spec, bundle.consumer.clone(), &Allowed::any())?;
         let locations =
             desired.locations.iter().zip(adopted).map(|(location, one)| observed(bundle, location, one)).collect();
-        let read = ObservedBundle::Read(Reference::Found(bundle.secret.clone()));
+        let read = ObservedBundle::Read(Box::new(Reference::Found(bundle.secret.clone())));
         let seen = Observation { locations, bundle: read, unwatched: None, has_elder: false, left: Left::default() };
         let plan = Plan::make(&desired, &seen);
         let failures = match plan.standings {

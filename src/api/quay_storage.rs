@@ -38,7 +38,8 @@ use super::status::QuayStorageStatus;
 )]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
-    validation = Rule::new("has(self.registryRef) != has(self.configBundleSecret)").message("give exactly one of registryRef (with the Quay operator: the QuayRegistry names the bundle) and configBundleSecret (without it)"),
+    validation = Rule::new("has(self.outputSecret) || has(self.registryRef) != has(self.configBundleSecret)").message("give exactly one of registryRef (with the Quay operator: the QuayRegistry names the bundle) and configBundleSecret (without it); both only with outputSecret"),
+    validation = Rule::new("!has(self.outputSecret) || has(self.configBundleSecret)").message("outputSecret needs configBundleSecret: the Secret that is read"),
     validation = Rule::new("!has(self.registryRef) || !has(self.consumerEnv)").message("remove consumerEnv: with registryRef the environment of Quay's pods is read from the QuayRegistry (overrides.env of components quay and mirror)"),
     validation = Rule::new("self.locations.all(l, !has(l.auth.webIdentity) || !l.auth.webIdentity.annotateServiceAccount || (has(self.registryRef) && l.auth.webIdentity.serviceAccountName == self.registryRef.name + '-quay-app' && has(l.auth.webIdentity.roleArn)))").message("annotateServiceAccount needs registryRef, the service account of that registry's pods (<registry>-quay-app), and roleArn beside it"),
 )]
@@ -48,15 +49,26 @@ pub struct QuayStorageSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub registry_ref: Option<RegistryRef>,
 
-    /// Without the Quay operator: the name of the Secret that holds the registry's config bundle. It is in the same
-    /// namespace; its key `config.yaml` is changed in place, and only after the role has been proven. Exactly one of
-    /// `registryRef` and `configBundleSecret`.
+    /// Without the Quay operator, or with `outputSecret`: the name of the Secret that holds the registry's config bundle. It
+    /// is in the same namespace; its key `config.yaml` is changed in place (unless there is an `outputSecret`), and only
+    /// after the role has been proven. Exactly one of `registryRef` and `configBundleSecret`, unless there is an
+    /// `outputSecret`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 253))]
     #[x_kube(
         validation = Rule::new("self.matches('^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$')").message("configBundleSecret must be the name of a Secret in this namespace: lower-case letters, digits, '-' and '.', for example example-config-bundle"),
     )]
     pub config_bundle_secret: Option<String>,
+
+    /// Where the result is written, if not in place: a Secret of its own in the same namespace, made from
+    /// `configBundleSecret` and kept in step with it, for bundles that Git or another operator owns. The
+    /// registry is to use this one. With `registryRef` it is also checked that it does. Deleting this resource leaves it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253))]
+    #[x_kube(
+        validation = Rule::new("self.matches('^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$')").message("outputSecret must be the name of a Secret in this namespace: lower-case letters, digits, '-' and '.', for example example-config-bundle-sts"),
+    )]
+    pub output_secret: Option<String>,
 
     /// The storage locations to prove and to write, 1 to 16. A location that leaves this list stays in the bundle:
     /// Quay's database may still point to it.

@@ -58,6 +58,11 @@ pub struct ConfigBundleStatus {
     #[serde(default)]
     pub resource_version: Option<String>,
 
+    /// With `outputSecret`: uid and resourceVersion of the Secret that was read, as our last write has it. A write that
+    /// follows another version of it undoes nobody's change.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source_version: Option<String>,
+
     /// When this operator last changed the Secret for this resource.
     #[serde(default)]
     pub last_written_time: Option<Time>,

@@ -11,6 +11,7 @@ use crate::api::{QuayStorage, without_values};
 use crate::cluster::grants::Grants;
 use crate::cluster::{ApiProblem, accounts, answered, registries, secrets};
 use crate::plan::desired::{Allowed, Auth};
+use crate::plan::source::Output;
 use crate::plan::{Desired, Source};
 use crate::resource::ResourceId;
 
@@ -55,13 +56,17 @@ pub async fn cases(
             let seen = registries::seen(client, grants, &who.namespace, &name).await;
             seen.consumer(&name).map_err(|failure| invalid(failure.message))?
         }
+        Source::Checked(name, Output { output, source }) => {
+            let seen = registries::seen(client, grants, &who.namespace, &name).await;
+            seen.output_consumer(&name, &output, &source).map_err(|failure| invalid(failure.message))?
+        }
     };
     let desired = Desired::parse(&resource.spec, consumer, allowed).map_err(|failure| invalid(failure.message))?;
     let mut cases = Vec::new();
     for location in &desired.locations {
         let seen = match location.wanted.as_ref().ok().map(|wanted| &wanted.auth) {
             Some(Auth::AccessKey { secret, .. }) => {
-                Some(Seen::Key(secrets::read_key(client, grants, &who.namespace, secret).await.1))
+                Some(Seen::Key(secrets::read_key(client, grants, &desired.consumer, &who.namespace, secret).await.1))
             }
             Some(Auth::WebIdentity(identity)) => {
                 Some(Seen::Account(accounts::seen(client, grants, &who.namespace, &identity.account).await))

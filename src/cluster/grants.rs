@@ -5,6 +5,8 @@ use k8s_openapi::api::authorization::v1::{ResourceAttributes, SelfSubjectAccessR
 use kube::api::{Api, PostParams};
 use tokio::sync::OnceCell;
 
+use crate::consumer::Consumer;
+
 /// Who the operator is where nobody tells: what deploy/ makes it.
 const UNKNOWN_SUBJECT: &str = "--serviceaccount=registry-sts:registry-sts";
 
@@ -34,6 +36,16 @@ impl Grants {
     /// The command that lets them read and change Secrets of a namespace.
     pub async fn bundle(&self, namespace: &str) -> String {
         self.bind(namespace, "registry-sts-bundle").await
+    }
+
+    /// The command that lets them make outputs of a namespace's Secrets.
+    pub async fn output(&self, namespace: &str) -> String {
+        self.bind(namespace, "registry-sts-output").await
+    }
+
+    /// The one of the two that a bundle needs.
+    pub async fn secrets(&self, namespace: &str, consumer: &Consumer) -> String {
+        if consumer.source.is_some() { self.output(namespace).await } else { self.bundle(namespace).await }
     }
 
     /// The command that lets them mint tokens for service accounts of a namespace.

@@ -4,6 +4,7 @@
 pub mod accounts;
 pub mod grants;
 pub mod namespaces;
+pub mod outputs;
 pub mod registries;
 pub mod secret_watches;
 pub mod secrets;

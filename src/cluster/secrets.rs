@@ -13,9 +13,12 @@ use serde_json::json;
 use super::grants::Grants;
 use super::version::Version;
 use super::{ApiProblem, answered};
+use crate::consumer::Consumer;
 use crate::plan::BundleWrite;
 use crate::plan::key::AccessKey;
+use crate::plan::mark::Mark;
 use crate::plan::observation::{BundleSecret, CONFIG};
+use crate::plan::output::WholeSecret;
 pub use crate::plan::owner::FIELD_MANAGER;
 use crate::plan::owner::{self, Owner};
 use crate::reason::{Failure, Reason};
@@ -54,6 +57,7 @@ pub async fn read_data(
 pub async fn read_key(
     client: &Client,
     grants: &Grants,
+    consumer: &Consumer,
     namespace: &str,
     name: &str,
 ) -> (Option<Version>, Result<AccessKey, Failure>) {
@@ -69,7 +73,7 @@ pub async fn read_key(
             let message = format!(
                 "{} may not read Secret {name} (auth.accessKey.secretRef). Grant it: {}",
                 grants.who(),
-                grants.bundle(namespace).await
+                grants.secrets(namespace, consumer).await
             );
             (None, Err(Failure::new(Reason::KeySecretForbidden, message)))
         }
@@ -85,19 +89,30 @@ pub async fn read_key(
 /// # Errors
 /// What the API server answered instead.
 pub async fn read_bundle(client: &Client, namespace: &str, name: &str) -> Result<Read<BundleSecret>, ApiProblem> {
+    let Read { version, content } = read_whole(client, namespace, name).await?;
+    Ok(Read { version, content: content.bundle })
+}
+
+/// Reads a config bundle with all of its values.
+///
+/// # Errors
+/// What the API server answered instead.
+pub async fn read_whole(client: &Client, namespace: &str, name: &str) -> Result<Read<WholeSecret>, ApiProblem> {
     let secret = read(client, namespace, name).await?;
     let version = Version::of(&secret.metadata);
     let data = secret.data.unwrap_or_default().into_iter().map(|(key, value)| (key, SecretSlice::from(value.0)));
-    let content = BundleSecret {
+    let data: BTreeMap<_, _> = data.collect();
+    let bundle = BundleSecret {
+        mark: Mark::read(secret.metadata.labels.as_ref(), secret.metadata.annotations.as_ref()),
         owner: Owner::of(&secret.metadata),
         last_writer: owner::last_writer(&secret.metadata),
         uid: secret.metadata.uid.unwrap_or_default(),
         resource_version: secret.metadata.resource_version.unwrap_or_default(),
         immutable: secret.immutable == Some(true),
         deleting: secret.metadata.deletion_timestamp.is_some(),
-        ..BundleSecret::of(data.collect())
+        ..BundleSecret::of(data.clone())
     };
-    Ok(Read { version, content })
+    Ok(Read { version, content: WholeSecret { bundle, data } })
 }
 
 async fn read(client: &Client, namespace: &str, name: &str) -> Result<Secret, ApiProblem> {

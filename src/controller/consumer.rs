@@ -3,6 +3,7 @@
 use super::Context;
 use crate::api::QuayStorage;
 use crate::cluster::registries::Look;
+use crate::plan::source::Output;
 use crate::plan::{Desired, Source};
 use crate::reason::Failure;
 use crate::registry::RegistrySeen;
@@ -31,6 +32,11 @@ pub(super) async fn desired(context: &Context, who: &ResourceId, resource: &Quay
             let seen = seen(context, who, &name).await.ok_or(Undesired::Starting)?;
             seen.consumer(&name).map_err(Undesired::Unresolved)?
         }
+        Source::Checked(name, Output { output, source }) => {
+            context.registries.refer(who, &name);
+            let seen = seen(context, who, &name).await.ok_or(Undesired::Starting)?;
+            seen.output_consumer(&name, &output, &source).map_err(Undesired::Unresolved)?
+        }
     };
     Desired::parse(&resource.spec, consumer, &context.allowed).map_err(Undesired::Invalid)
 }
@@ -49,8 +55,12 @@ async fn seen(context: &Context, who: &ResourceId, name: &str) -> Option<Registr
     })
 }
 
-/// The bundle of a resource that is not in hand: of one whose registry does not say now, the one that it had.
+/// The bundle that a resource which is not in hand writes into, as others may: of one whose registry does not say now,
+/// the one that it had. An output has no other writer, and nobody's claims count there.
 pub(super) fn bundle_of(context: &Context, namespace: &str, resource: &QuayStorage) -> Option<String> {
+    if resource.spec.output_secret.is_some() {
+        return None;
+    }
     let Some(registry) = &resource.spec.registry_ref else { return resource.spec.config_bundle_secret.clone() };
     let named = match context.registries.look(namespace, &registry.name) {
         Look::Found(Some(registry)) => registry.bundle,

@@ -90,6 +90,8 @@ pub(super) struct Inputs {
     pub(super) generation: Option<i64>,
     pub(super) consumer: Consumer,
     pub(super) bundle: Version,
+    /// The Secret that the bundle is made from, where that is another one.
+    pub(super) source: Option<Version>,
     pub(super) has_elder: bool,
     pub(super) locations: Vec<LocationInput>,
 }

@@ -4,6 +4,7 @@ mod annotate;
 mod consumer;
 mod memory;
 mod observe;
+mod output;
 mod principals;
 mod reconcile;
 mod report;

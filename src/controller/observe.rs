@@ -8,7 +8,7 @@ use kube::{Resource as _, ResourceExt as _};
 
 use super::memory::{Inputs, LocationInput, Memory, ProofInput};
 use super::principals::{self, note};
-use super::{Context, Stored, consumer};
+use super::{Context, Stored, consumer, output};
 use crate::api::QuayStorage;
 use crate::api::quay_storage::Mode;
 use crate::cluster::version::Version;
@@ -38,6 +38,9 @@ pub(super) struct Seen {
     /// How long to wait for answers of AWS before the bundle is looked at without them.
     pub(super) wait: Option<Duration>,
 }
+
+/// The version of the bundle, and that of the Secret that it is made from, where that is another one.
+pub(super) type Versions = (Version, Option<Version>);
 
 /// Looks at everything that the desired state refers to. While an answer of AWS may come at any moment, the bundle is
 /// not looked at: several locations are then written at once.
@@ -98,22 +101,22 @@ pub(super) async fn observe(
     let is_pending = |location: &ObservedLocation| location.proof == ProofState::Pending;
     let wait = awaited(memory, locations.iter().any(is_pending));
     let may_be_written = desired.consumer.hindrance.is_none();
-    let (bundle, version) = if wait.is_some() || !may_be_written || locations.iter().all(is_pending) {
+    let inputs_at = |(bundle, source): Versions| Inputs {
+        generation,
+        consumer: desired.consumer.clone(),
+        bundle,
+        source,
+        has_elder,
+        locations: inputs.clone(),
+    };
+    let (bundle, versions) = if wait.is_some() || !may_be_written || locations.iter().all(is_pending) {
         (ObservedBundle::NotLooked, None)
     } else {
-        let looked = observe_bundle(context, who, desired, memory, |bundle| Inputs {
-            generation,
-            consumer: desired.consumer.clone(),
-            bundle,
-            has_elder,
-            locations: inputs.clone(),
-        })
-        .await;
+        let looked = observe_bundle(context, who, desired, memory, inputs_at).await;
         unwatched |= looked.1.is_none();
         looked
     };
-    let consumer = desired.consumer.clone();
-    let inputs = version.map(|bundle| Inputs { generation, consumer, bundle, has_elder, locations: inputs });
+    let inputs = versions.map(inputs_at);
     let reported = || resource.status.as_ref().and_then(|status| status.config_bundle.clone());
     let left = Left { bundle: memory.left.clone().or_else(reported), generation, now: Timestamp::now() };
     let observation = Observation { locations, bundle, unwatched: None, has_elder, left };
@@ -158,18 +161,27 @@ async fn observe_bundle(
     who: &ResourceId,
     desired: &Desired,
     memory: &Memory,
-    inputs_at: impl Fn(Version) -> Inputs,
-) -> (ObservedBundle, Option<Version>) {
-    let known = context.secrets.version(&who.namespace, &desired.consumer.bundle);
-    if let (Some(version), Some((inputs, standings))) = (&known, &memory.settled)
-        && *inputs == inputs_at(version.clone())
+    inputs_at: impl Fn(Versions) -> Inputs,
+) -> (ObservedBundle, Option<Versions>) {
+    let known = |name: &String| context.secrets.version(&who.namespace, name);
+    let source = desired.consumer.source.as_ref();
+    let versions = match (known(&desired.consumer.bundle), source.map(known)) {
+        (Some(bundle), None) => Some((bundle, None)),
+        (Some(bundle), Some(Some(source))) => Some((bundle, Some(source))),
+        _ => None,
+    };
+    if let (Some(versions), Some((inputs, standings))) = (&versions, &memory.settled)
+        && *inputs == inputs_at(versions.clone())
     {
-        return (ObservedBundle::Unchanged(standings.clone()), known);
+        return (ObservedBundle::Unchanged(standings.clone()), Some(versions.clone()));
+    }
+    if let Some(source) = source {
+        return output::observe(context, who, desired, source).await;
     }
     let before = context.secrets.before_request(&who.namespace, &desired.consumer.bundle);
     let (bundle, version) = read_bundle(context, who, &desired.consumer.bundle).await;
     note(context, who, &desired.consumer.bundle, before.as_ref(), version.as_ref());
-    (ObservedBundle::Read(bundle), version)
+    (ObservedBundle::Read(Box::new(bundle)), version.map(|version| (version, None)))
 }
 
 async fn read_bundle(context: &Context, who: &ResourceId, name: &str) -> (Reference<BundleSecret>, Option<Version>) {
@@ -185,6 +197,9 @@ async fn read_bundle(context: &Context, who: &ResourceId, name: &str) -> (Refere
 
 /// The other resources of the same bundle, whether they name it or their registry does.
 fn sharing(context: &Context, who: &ResourceId, desired: &Desired) -> Vec<Arc<Stored>> {
+    if desired.consumer.source.is_some() {
+        return Vec::new();
+    }
     context.resources.state_filter(|other| {
         let meta = other.meta();
         meta.namespace.as_deref() == Some(&who.namespace)

@@ -185,7 +185,8 @@ async fn read_keys(context: &Context, who: &ResourceId, desired: &Desired, memor
         let unchanged = known.is_some() && memory.keys.get(name).is_some_and(|reading| reading.version == known);
         if !unchanged {
             let before = context.secrets.before_request(&who.namespace, name);
-            let (version, key) = secrets::read_key(&context.client, &context.grants, &who.namespace, name).await;
+            let (version, key) =
+                secrets::read_key(&context.client, &context.grants, &desired.consumer, &who.namespace, name).await;
             let reading = KeyReading { version, key };
             note(context, who, name, before.as_ref(), reading.version.as_ref());
             memory.keys.insert(name.clone(), reading);
@@ -200,14 +201,15 @@ async fn read_certificates(context: &Context, who: &ResourceId, desired: &Desire
         memory.certificates = None;
         return;
     }
-    let known = context.secrets.version(&who.namespace, &desired.consumer.bundle);
+    let bundle = desired.consumer.read_from();
+    let known = context.secrets.version(&who.namespace, bundle);
     if known.is_some() && memory.certificates.as_ref().map(|(version, _)| version) == known.as_ref() {
         return;
     }
-    let before = context.secrets.before_request(&who.namespace, &desired.consumer.bundle);
+    let before = context.secrets.before_request(&who.namespace, bundle);
     // That it cannot be read is said where it is planned with.
-    let read = secrets::read_bundle(&context.client, &who.namespace, &desired.consumer.bundle).await.ok();
-    note(context, who, &desired.consumer.bundle, before.as_ref(), read.as_ref().map(|read| &read.version));
+    let read = secrets::read_bundle(&context.client, &who.namespace, bundle).await.ok();
+    note(context, who, bundle, before.as_ref(), read.as_ref().map(|read| &read.version));
     memory.certificates = read.map(|read| (read.version, read.content.certificates));
 }
 

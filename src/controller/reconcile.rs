@@ -17,7 +17,7 @@ use super::{Context, Stored, id, report, suspend};
 use crate::api::QuayStorage;
 use crate::cluster::secret_watches::Health;
 use crate::cluster::version::Version;
-use crate::cluster::{ApiProblem, secrets};
+use crate::cluster::{ApiProblem, outputs, secrets};
 use crate::plan::{Desired, Held, Plan, Standings};
 use crate::reason::{Failure, Reason};
 use crate::resource::ResourceId;
@@ -156,7 +156,7 @@ async fn look_and_act(
     loop {
         let mut seen = observe(context, who, resource, desired, memory).await;
         if health == Health::Forbidden {
-            seen.observation.unwatched = Some(context.grants.bundle(&who.namespace).await);
+            seen.observation.unwatched = Some(context.grants.secrets(&who.namespace, &desired.consumer).await);
         }
         let plan = Plan::make(desired, &seen.observation);
         if plan.needs_proof() && !memory.urgent {
@@ -172,7 +172,7 @@ async fn look_and_act(
             continue;
         }
         let acted = match &plan.held {
-            None => act(context, who, &plan).await,
+            None => act(context, who, desired, &plan).await,
             Some(held) => Acted::Held(held.clone()),
         };
         if !matches!(acted, Acted::Raced(_)) || looks == LOOKS {
@@ -217,11 +217,16 @@ impl Acted {
 }
 
 /// Carries the plan out.
-async fn act(context: &Context, who: &ResourceId, plan: &Plan) -> Acted {
+async fn act(context: &Context, who: &ResourceId, desired: &Desired, plan: &Plan) -> Acted {
     let Some(write) = &plan.write else { return Acted::NotNeeded };
     let secret = &write.secret_name;
     let before = context.secrets.before_request(&who.namespace, secret);
-    let problem = match secrets::write_config(&context.client, &who.namespace, write).await {
+    let (client, namespace) = (&context.client, &who.namespace);
+    let answer = match &write.output {
+        Some(output) => outputs::write(client, namespace, write, output).await,
+        None => secrets::write_config(client, namespace, write).await,
+    };
+    let problem = match answer {
         Ok(version) => {
             context.secrets.saw(&who.namespace, secret, before.as_ref(), &version);
             return Acted::Wrote(version);
@@ -240,8 +245,9 @@ async fn act(context: &Context, who: &ResourceId, plan: &Plan) -> Acted {
         ApiProblem::Forbidden => Acted::Failed(Failure::new(
             Reason::BundleForbidden,
             format!(
-                "The operator may not change Secret {secret}. Grant it: {} If it is granted, an admission policy refuses the change.",
-                context.grants.bundle(&who.namespace).await
+                "The operator may not {} Secret {secret}. Grant it: {} If it is granted, an admission policy refuses the change.",
+                if write.output.as_ref().is_some_and(|output| output.creates) { "create" } else { "change" },
+                context.grants.secrets(&who.namespace, &desired.consumer).await
             ),
         )),
         ApiProblem::Unreachable => Acted::Failed(Failure::new(

@@ -33,7 +33,16 @@ pub(super) async fn written(context: &Context, resource: &QuayStorage, write: &B
     } else {
         format!("location {}", write.locations.join(", "))
     };
-    let note = format!("Wrote {what} into config.yaml of Secret {}.", write.secret_name);
+    let note = match &write.output {
+        None => format!("Wrote {what} into config.yaml of Secret {}.", write.secret_name),
+        Some(output) if write.locations.is_empty() => {
+            format!("Brought Secret {} in step with Secret {}.", write.secret_name, output.source)
+        }
+        Some(output) => {
+            let (output, source) = (&write.secret_name, &output.source);
+            format!("Wrote {what} into config.yaml of Secret {output}, and all else as Secret {source} has it.")
+        }
+    };
     tracing::info!(resource = %resource.name_any(), namespace = resource.namespace().unwrap_or_default(), "{note}");
     publish(context, resource.object_ref(&()), EventType::Normal, "BundleWritten", "Write", note).await;
 }

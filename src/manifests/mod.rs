@@ -3,6 +3,7 @@
 mod asked;
 mod document;
 pub mod offline;
+mod output;
 mod position;
 mod refused;
 mod registry;

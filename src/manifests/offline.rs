@@ -2,6 +2,7 @@
 
 use secrecy::{ExposeSecret as _, SecretSlice, SecretString};
 
+use super::secret::Written;
 use super::{Manifests, Refused, Resource, SecretManifest, Unwritable};
 use crate::consumer::Consumer;
 use crate::plan::claim::{self, Claimant};
@@ -22,13 +23,15 @@ pub struct PlainFile {
 
 /// A bundle before and after.
 pub struct Bundle {
-    of: Target,
+    pub(super) of: Target,
     /// What people call the `config.yaml`.
     pub name: String,
     /// `config.yaml` as it was given.
     pub before: SecretSlice<u8>,
     /// `config.yaml` as it would be written.
     pub after: SecretSlice<u8>,
+    /// The whole manifest, of an output.
+    pub(super) manifest: Option<SecretString>,
 }
 
 /// Manifests of Secrets. They hold all of their values.
@@ -41,17 +44,19 @@ pub struct Secrets {
 
 /// What is written into.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Target {
+pub(super) enum Target {
     Plain,
     /// The Secret at this index.
     Secret(usize),
+    /// The output of the resource at this index.
+    Output(usize),
 }
 
 /// A resource that can be planned, the Quay that reads its bundle, and that bundle.
-struct Asked<'a> {
-    resource: &'a Resource,
-    consumer: Consumer,
-    target: Target,
+pub(super) struct Asked<'a> {
+    pub(super) resource: &'a Resource,
+    pub(super) consumer: Consumer,
+    pub(super) target: Target,
 }
 
 impl Manifests {
@@ -74,6 +79,13 @@ impl Manifests {
         }
         let mut bundles: Vec<Bundle> = Vec::new();
         for one in &asked {
+            if let Target::Output(_) = one.target {
+                match self.output(one, &asked, allowed) {
+                    Err(failures) => refused.extend(failures),
+                    Ok(bundle) => bundles.push(bundle),
+                }
+                continue;
+            }
             let known = bundles.iter().position(|bundle| bundle.of == one.target);
             let mut seen = self.read(one.target, plain);
             let before = seen.config.clone();
@@ -86,7 +98,7 @@ impl Manifests {
                 Ok(text) => {
                     if let (None, Some(before)) = (known, before) {
                         let (name, after) = (self.name_of(one.target, plain), before.clone());
-                        bundles.push(Bundle { of: one.target, name, before, after });
+                        bundles.push(Bundle { of: one.target, name, before, after, manifest: None });
                     }
                     let bundle = bundles.iter_mut().find(|bundle| bundle.of == one.target);
                     if let (Some(bundle), Some(text)) = (bundle, text) {
@@ -106,8 +118,11 @@ impl Manifests {
         let mut secrets = Secrets { stream: SecretString::default(), anew: Vec::new() };
         let mut stream = String::new();
         for bundle in bundles {
-            let Some(secret) = self.secret_at(bundle.of) else { continue };
-            let written = secret.with_config(&bundle.after)?;
+            let (written, called) = match (&bundle.manifest, self.secret_at(bundle.of)) {
+                (Some(text), _) => (Written { text: text.clone(), marked: false, anew: None }, String::new()),
+                (None, Some(secret)) => (secret.with_config(&bundle.after)?, secret.called()),
+                (None, None) => continue,
+            };
             if !stream.is_empty() && !stream.ends_with('\n') {
                 stream.push('\n');
             }
@@ -115,7 +130,7 @@ impl Manifests {
                 stream.push_str("---\n");
             }
             stream.push_str(written.text.expose_secret());
-            secrets.anew.extend(written.anew.map(|why| (secret.called(), why)));
+            secrets.anew.extend(written.anew.map(|why| (called, why)));
         }
         secrets.stream = SecretString::from(stream);
         Ok(secrets)
@@ -133,8 +148,11 @@ impl Manifests {
     fn asked<'a>(&self, resource: &'a Resource, plain: Option<&PlainFile>) -> Result<Asked<'a>, Failure> {
         let consumer = self.consumer(resource)?;
         let reasons = (Reason::BundleMissing, Reason::BundleUnreadable);
+        let at = self.resources.iter().position(|other| std::ptr::eq(other, resource));
         let target = if plain.is_some() {
             Target::Plain
+        } else if let (Some(_), Some(at)) = (&consumer.source, at) {
+            Target::Output(at)
         } else {
             Target::Secret(self.secret(resource.namespace(), &consumer.bundle, &consumer.field(), reasons)?)
         };
@@ -143,7 +161,7 @@ impl Manifests {
 
     fn secret_at(&self, target: Target) -> Option<&SecretManifest> {
         match target {
-            Target::Plain => None,
+            Target::Plain | Target::Output(_) => None,
             Target::Secret(index) => self.secrets.get(index),
         }
     }
@@ -177,14 +195,27 @@ impl Manifests {
         allowed: &Allowed,
     ) -> Result<Option<SecretString>, Vec<Refused>> {
         let resource = one.resource;
-        let desired = Desired::parse(&resource.object.spec, one.consumer.clone(), allowed)
+        // A plain file is all that there is, whatever it is to become.
+        let consumer = Consumer { source: None, ..one.consumer.clone() };
+        let desired = Desired::parse(&resource.object.spec, consumer, allowed)
             .map_err(|invalid| vec![resource.refused("", invalid)])?;
+        let plan = self.planned(one, all, &desired, ObservedBundle::Read(Box::new(Reference::Found(bundle))))?;
+        Ok(plan.write.map(|write| write.config))
+    }
+
+    /// The plan for what is among the manifests, if nothing of it is refused.
+    pub(super) fn planned(
+        &self,
+        one: &Asked<'_>,
+        all: &[Asked<'_>],
+        desired: &Desired,
+        bundle: ObservedBundle,
+    ) -> Result<Plan, Vec<Refused>> {
         let locations = desired.locations.iter().map(|location| self.observe(one, all, location)).collect();
-        let bundle = ObservedBundle::Read(Reference::Found(bundle));
         let (has_elder, left) = (has_elder(one, all), Left::default());
-        let plan = Plan::make(&desired, &Observation { locations, bundle, unwatched: None, has_elder, left });
+        let plan = Plan::make(desired, &Observation { locations, bundle, unwatched: None, has_elder, left });
         let failures = failures(one, all, &plan);
-        if failures.is_empty() { Ok(plan.write.map(|write| write.config)) } else { Err(failures) }
+        if failures.is_empty() { Ok(plan) } else { Err(failures) }
     }
 
     fn observe(&self, one: &Asked<'_>, all: &[Asked<'_>], location: &DesiredLocation) -> ObservedLocation {

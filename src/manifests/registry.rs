@@ -6,6 +6,7 @@ use super::refused::Named;
 use super::{Manifests, Origin, Resource};
 use crate::consumer::Consumer;
 use crate::plan::Source;
+use crate::plan::source::Output;
 use crate::reason::{Failure, Reason};
 use crate::registry::{API_VERSION, Registry, RegistrySeen};
 
@@ -40,11 +41,16 @@ impl RegistryManifest {
 impl Manifests {
     /// The Quay that reads a resource's bundle.
     pub(super) fn consumer(&self, resource: &Resource) -> Result<Consumer, Failure> {
-        let name = match Source::parse(&resource.object.spec)? {
+        let (name, output) = match Source::parse(&resource.object.spec)? {
             Source::Secret(consumer) => return Ok(consumer),
-            Source::Registry(name) => name,
+            Source::Registry(name) => (name, None),
+            Source::Checked(name, output) => (name, Some(output)),
         };
-        self.registry_seen(resource.namespace(), &name)?.consumer(&name)
+        let seen = self.registry_seen(resource.namespace(), &name)?;
+        match output {
+            None => seen.consumer(&name),
+            Some(Output { output, source }) => seen.output_consumer(&name, &output, &source),
+        }
     }
 
     /// The registry of a name in a namespace.

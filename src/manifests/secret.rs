@@ -9,7 +9,9 @@ use serde_yaml::Value;
 
 use super::document::Origin;
 use super::splice;
+use crate::plan::mark::Mark;
 use crate::plan::observation::{BundleSecret, CONFIG};
+use crate::plan::output::WholeSecret;
 
 /// A Secret as its manifest writes it. It has no Debug.
 pub struct SecretManifest {
@@ -58,6 +60,10 @@ impl SecretManifest {
         self.metadata("namespace")
     }
 
+    fn metadata_texts(&self, field: &str) -> Option<BTreeMap<String, String>> {
+        serde_yaml::from_value(self.manifest.get("metadata")?.get(field)?.clone()).ok()
+    }
+
     fn metadata(&self, field: &str) -> Option<&str> {
         self.manifest.get("metadata")?.get(field)?.as_str()
     }
@@ -68,10 +74,17 @@ impl SecretManifest {
         self.data.iter().map(|(key, value)| (key.clone(), SecretString::from(text(value)))).collect()
     }
 
+    /// It with all of its values.
+    pub(super) fn whole(&self) -> WholeSecret {
+        let bundle = BundleSecret { called: Some(format!("Secret {}", self.called())), ..self.bundle() };
+        WholeSecret { bundle, data: self.data.clone() }
+    }
+
     /// It as the bundle of a registry.
     pub fn bundle(&self) -> BundleSecret {
         BundleSecret {
             immutable: self.manifest.get("immutable").and_then(Value::as_bool) == Some(true),
+            mark: Mark::read(self.metadata_texts("labels").as_ref(), self.metadata_texts("annotations").as_ref()),
             ..BundleSecret::of(self.data.clone())
         }
     }

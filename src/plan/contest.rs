@@ -75,14 +75,20 @@ fn undoing(write: &BundleWrite, locations: &[PlannedLocation], before: &ConfigBu
         let before = before.locations.iter().find(|left| left.name == location.name);
         before.is_some_and(|left| left.of.is_some() && left.of == location.of)
     };
+    // An output follows its source: that is nobody's undoing, and does not wait for those who undo.
+    let follows =
+        write.output.as_ref().is_some_and(|output| before.source_version.as_ref() != Some(&output.source_version));
     if write.locations.is_empty() {
+        if follows {
+            return None;
+        }
         // The lists alone: what is to stand there is part of what each location is remembered by.
         let mut ours = locations.iter().filter(|location| !location.claimed && location.of.is_some());
         return ours.any(stood).then_some(false);
     }
     let mut undone = locations.iter().filter(|location| write.locations.contains(&location.name)).map(stood);
     let (any, all) = undone.by_ref().fold((false, true), |(any, all), stood| (any || stood, all && stood));
-    any.then_some(!all)
+    any.then_some(!all || follows)
 }
 
 /// Whether an undoing is to wait, the last write `since` ago.

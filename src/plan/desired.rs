@@ -159,7 +159,7 @@ impl Desired {
     /// The names of all Secrets that this resource refers to.
     pub fn secrets(&self) -> BTreeSet<String> {
         let keys = self.locations.iter().filter_map(|l| l.wanted.as_ref().ok()?.key_secret()).cloned();
-        keys.chain([self.consumer.bundle.clone()]).collect()
+        keys.chain([self.consumer.bundle.clone()]).chain(self.consumer.source.clone()).collect()
     }
 }
 

@@ -6,7 +6,9 @@ pub mod claim;
 pub mod contest;
 pub mod desired;
 pub mod key;
+pub mod mark;
 pub mod observation;
+pub mod output;
 pub mod owner;
 mod print;
 mod render;
@@ -28,6 +30,7 @@ use crate::reason::{Failure, Reason};
 use crate::target::Principal;
 use crate::verdict::Step;
 use observation::{BundleSecret, ObservedBundle, Reference};
+use output::OutputWrite;
 use render::Rendered;
 use web_identity::Annotation;
 
@@ -56,6 +59,8 @@ pub struct Plan {
     pub follows_registry: bool,
     /// What is worth knowing of the Quay that reads the bundle, though nothing fails.
     pub notes: Vec<String>,
+    /// That the registry does not read that bundle (yet).
+    pub elsewhere: Option<Failure>,
 }
 
 /// A location in a plan.
@@ -108,6 +113,8 @@ pub struct BundleWrite {
     pub locations: Vec<String>,
     /// The field manager that was the last to write the Secret's data, if that is not ours.
     pub last_writer: Option<String>,
+    /// What else is written, where the Secret is an output.
+    pub output: Option<OutputWrite>,
 }
 
 impl Plan {
@@ -143,7 +150,13 @@ impl Plan {
             (Some(hindrance), _) => (Standings::Unusable(hindrance.clone()), None),
             (None, ObservedBundle::NotLooked) => (Standings::NotLooked, None),
             (None, ObservedBundle::Unchanged(standings)) => (standings.clone(), None),
-            (None, ObservedBundle::Read(bundle)) => match editable(consumer, bundle) {
+            (None, ObservedBundle::Output(both)) => match output::plan(desired, seen, both) {
+                Err(failure) => (Standings::Unusable(failure), None),
+                Ok((standings, write)) => (Standings::Each(standings), write),
+            },
+            (None, ObservedBundle::Read(bundle)) => match found(consumer, bundle)
+                .and_then(|secret| editable(consumer, secret).map(|config| (secret, config)))
+            {
                 Err(failure) => (Standings::Unusable(failure), None),
                 Ok((secret, config)) => match rendered(desired, seen, secret, config) {
                     Err(failure) => (Standings::Unusable(failure), None),
@@ -156,6 +169,7 @@ impl Plan {
                             config,
                             last_writer: secret.last_writer.clone(),
                             locations: changed.iter().map(|entry| entry.name.to_string()).collect(),
+                            output: None,
                         });
                         (Standings::Each(rendered.standings), write)
                     }
@@ -174,60 +188,71 @@ impl Plan {
             annotations: web_identity::annotations(desired, seen),
             follows_registry: consumer.registry.is_some(),
             notes: consumer.notes.clone(),
+            elsewhere: consumer.elsewhere.clone(),
+        }
+    }
+}
+
+/// The Secret that a reference leads to, or why it leads to none.
+fn found<'a, T>(consumer: &Consumer, secret: &'a Reference<T>) -> Result<&'a T, Failure> {
+    let (name, field) = (&consumer.bundle, consumer.field());
+    match secret {
+        Reference::Found(secret) => Ok(secret),
+        Reference::Missing => Err(Failure::new(
+            Reason::BundleMissing,
+            format!(
+                "Secret {name} ({field}) does not exist in this namespace. Create it, or name there the Secret that holds the registry's config.yaml."
+            ),
+        )),
+        Reference::Forbidden { grant } => Err(Failure::new(
+            Reason::BundleForbidden,
+            format!("The operator may not read Secret {name} ({field}). Grant it: {grant}"),
+        )),
+        Reference::Unreadable { why } => {
+            Err(Failure::new(Reason::BundleUnreadable, format!("Secret {name} could not be read: {why}.")))
         }
     }
 }
 
 /// The bundle's `config.yaml`, or why there is none to edit.
-fn editable<'a>(
-    consumer: &Consumer,
-    bundle: &'a Reference<BundleSecret>,
-) -> Result<(&'a BundleSecret, &'a [u8]), Failure> {
-    use secrecy::ExposeSecret as _;
+fn editable<'a>(consumer: &Consumer, secret: &'a BundleSecret) -> Result<&'a [u8], Failure> {
+    use secrecy::ExposeSecret;
     let (name, field) = (&consumer.bundle, consumer.field());
-    let secret = match bundle {
-        Reference::Found(secret) => secret,
-        Reference::Missing => {
-            return Err(Failure::new(
-                Reason::BundleMissing,
-                format!(
-                    "Secret {name} ({field}) does not exist in this namespace. Create it, or name there the Secret that holds the registry's config.yaml."
-                ),
-            ));
-        }
-        Reference::Forbidden { grant } => {
-            return Err(Failure::new(
-                Reason::BundleForbidden,
-                format!("The operator may not read Secret {name} ({field}). Grant it: {grant}"),
-            ));
-        }
-        Reference::Unreadable { why } => {
-            return Err(Failure::new(Reason::BundleUnreadable, format!("Secret {name} could not be read: {why}.")));
-        }
-    };
     if secret.deleting {
         return Err(Failure::new(
             Reason::BundleMissing,
             format!("Secret {name} ({field}) is being deleted, so nothing is written into it."),
         ));
     }
-    let Some(config) = &secret.config else {
-        let name = called(name, secret);
+    if let Some(mark) = &secret.mark {
+        let (name, owner) = (called(name, secret), mark.owner());
         return Err(Failure::new(
+            Reason::OutputSecretRefused,
+            format!(
+                "{name} ({field}) is the output of {owner}, which would undo what is written there. Name the Secret that it is made from, or give the locations to {owner}; or, if it is no output any more, take its label {} off.",
+                mark::LABEL
+            ),
+        ));
+    }
+    secret.config.as_ref().map(ExposeSecret::expose_secret).ok_or_else(|| {
+        let name = called(name, secret);
+        Failure::new(
             Reason::ConfigMissing,
             format!(
                 "{name} has no key config.yaml. Put Quay's config.yaml there, as the config bundle of a QuayRegistry has it."
             ),
-        ));
-    };
-    Ok((secret, config.expose_secret()))
+        )
+    })
 }
 
-/// The bundle's new text, if it can be edited with certainty and stays a Secret that Kubernetes takes.
-fn rendered(desired: &Desired, seen: &Observation, secret: &BundleSecret, config: &[u8]) -> Result<Rendered, Failure> {
+fn uneditable(message: String) -> Failure {
+    Failure::new(Reason::BundleUneditable, message)
+}
+
+/// That no other key of a bundle sets what is ours.
+fn overlaid(name: &str, secret: &BundleSecret) -> Result<(), Failure> {
     use secrecy::ExposeSecret as _;
-    let uneditable = |message: String| Failure::new(Reason::BundleUneditable, message);
-    let name = called(&desired.consumer.bundle, secret);
+    let name = called(name, secret);
     for (key, overlay) in &secret.overlays {
         if let Some(ours) = crate::bundle::key_of_ours(overlay.expose_secret()) {
             return Err(uneditable(format!(
@@ -235,6 +260,14 @@ fn rendered(desired: &Desired, seen: &Observation, secret: &BundleSecret, config
             )));
         }
     }
+    Ok(())
+}
+
+/// The bundle's new text, if it can be edited with certainty and stays a Secret that Kubernetes takes.
+fn rendered(desired: &Desired, seen: &Observation, secret: &BundleSecret, config: &[u8]) -> Result<Rendered, Failure> {
+    use secrecy::ExposeSecret as _;
+    let name = called(&desired.consumer.bundle, secret);
+    overlaid(&desired.consumer.bundle, secret)?;
     let rendered = render::render(desired, seen, secret, config)
         .map_err(|refusal| uneditable(format!("{name}: {refusal}. Nothing was changed.")))?;
     if let (Some(owner), true) = (&secret.owner, rendered.config.is_some()) {

@@ -7,6 +7,8 @@ use jiff::Timestamp;
 use secrecy::{ExposeSecret as _, SecretSlice};
 
 use super::contest::Left;
+use super::mark::Mark;
+use super::output::OutputSeen;
 use super::owner::Owner;
 use super::web_identity::AccountSeen;
 use crate::reason::Failure;
@@ -92,7 +94,9 @@ pub enum ObservedBundle {
     /// As it was when it was last planned, and so is everything else that the plan depends on.
     Unchanged(super::Standings),
     /// Read just now.
-    Read(Reference<BundleSecret>),
+    Read(Box<Reference<BundleSecret>>),
+    /// The Secret that it is made from, and it, both read just now.
+    Output(Box<OutputSeen>),
 }
 
 /// A bundle Secret.
@@ -112,6 +116,8 @@ pub struct BundleSecret {
     pub owner: Option<Owner>,
     /// The field manager that was the last to write its data, if that is not ours.
     pub last_writer: Option<String>,
+    /// Whose output it is, if it is one.
+    pub mark: Option<Mark>,
     /// The value of `config.yaml`, if it has that key. As a whole it is a secret.
     pub config: Option<SecretSlice<u8>>,
     /// The values of the other keys whose names contain `.config.yaml`: the Quay operator merges them over
@@ -135,6 +141,7 @@ impl BundleSecret {
             deleting: false,
             owner: None,
             last_writer: None,
+            mark: None,
             config,
             certificates: certificates(&data),
             other_bytes: data.values().map(|value| value.expose_secret().len()).sum(),

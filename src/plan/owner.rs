@@ -78,6 +78,17 @@ impl Owner {
             ),
         )
     }
+
+    /// The same for an output: it was made for the operator alone.
+    pub(super) fn refuses_output(&self, secret: &str) -> Failure {
+        let Self { name, by } = self;
+        Failure::new(
+            Reason::BundleOwnedElsewhere,
+            format!(
+                "Secret {secret} (spec.outputSecret) is kept by {name}, as {by} tells. What is written there would be undone, and each change restarts Quay. Nothing was changed. Take the Secret out of what {name} keeps, or name another in spec.outputSecret; if {name} leaves its data alone, annotate the Secret with {IN_PLACE}: \"true\"."
+            ),
+        )
+    }
 }
 
 fn annotation<'a>(metadata: &'a ObjectMeta, key: &str) -> Option<&'a str> {

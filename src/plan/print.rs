@@ -33,18 +33,28 @@ impl fmt::Display for Plan {
             writeln!(f, "service account {account}: add annotation {}={role}", super::web_identity::ROLE_ARN)?;
         }
         match (&self.write, &self.standings) {
-            (Some(write), _) => match &self.held {
-                None => writeln!(f, "Secret {}: change config.yaml", write.secret_name),
-                Some(held) => {
-                    let (secret, reason) = (&write.secret_name, held.failure.reason.as_str());
-                    match held.wait {
-                        Some(wait) => {
-                            writeln!(f, "Secret {secret}: change config.yaml, not before {wait:#} ({reason})")
-                        }
-                        None => writeln!(f, "Secret {secret}: config.yaml would change ({reason})"),
+            (Some(write), _) => {
+                let secret = &write.secret_name;
+                let (change, would) = match &write.output {
+                    None => ("change config.yaml".to_owned(), "config.yaml would change".to_owned()),
+                    Some(output) => {
+                        let source = format!("Secret {}", output.source);
+                        let (does, would) = if output.creates {
+                            ("create it from", "it would be created from")
+                        } else {
+                            ("bring it in step with", "it would be brought in step with")
+                        };
+                        (format!("{does} {source}"), format!("{would} {source}"))
                     }
+                };
+                match self.held.as_ref().map(|held| (held.wait, held.failure.reason.as_str())) {
+                    None => writeln!(f, "Secret {secret}: {change}"),
+                    Some((Some(wait), reason)) => {
+                        writeln!(f, "Secret {secret}: {change}, not before {wait:#} ({reason})")
+                    }
+                    Some((None, reason)) => writeln!(f, "Secret {secret}: {would} ({reason})"),
                 }
-            },
+            }
             (None, Standings::Unusable(failure)) => writeln!(f, "nothing to write ({})", failure.reason.as_str()),
             (None, _) => writeln!(f, "nothing to write"),
         }

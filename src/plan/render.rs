@@ -104,7 +104,8 @@ pub(super) fn render(
     Ok(Rendered { standings, config, changed, concerned })
 }
 
-fn preference(desired: &Desired, has_elder: bool) -> Preference {
+/// Where our locations stand in the preference.
+pub(super) fn preference(desired: &Desired, has_elder: bool) -> Preference {
     match desired.preference {
         // Two resources that both want to be first would undo each other for ever.
         _ if has_elder => Preference::Keep,
@@ -115,7 +116,7 @@ fn preference(desired: &Desired, has_elder: bool) -> Preference {
 }
 
 /// `Current` for an entry that stands as intended, or may be written now.
-fn standing(
+pub(super) fn standing(
     (secret, document): (&BundleSecret, &ConfigYaml),
     wanted: &Wanted,
     entry: &StorageEntry,
@@ -130,16 +131,21 @@ fn standing(
         return Ok(Standing::Current);
     }
     let kept = match unproven(&seen.proof, mode) {
-        Some(why) => Some(Failure::new(Reason::NotProven, format!("{}: {why}.", untouched(document, entry)))),
+        Some(why) => Some(not_written(document, entry, why)),
         None => moved((secret, document), wanted, entry, seen.written_at.as_deref())?,
     };
     Ok(kept.map_or(Standing::Current, Standing::Kept))
 }
 
-fn claimed(seen: &ObservedLocation) -> Option<Failure> {
+pub(super) fn claimed(seen: &ObservedLocation) -> Option<Failure> {
     let owner = seen.claimed_by.as_ref()?;
     let message = format!("QuayStorage {owner} writes this location of the bundle. Remove it from one of the two.");
     Some(Failure::new(Reason::LocationClaimed, message))
+}
+
+/// That an entry is not written now, and what stands there instead.
+pub(super) fn not_written(document: &ConfigYaml, entry: &StorageEntry, why: &str) -> Failure {
+    Failure::new(Reason::NotProven, format!("{}: {why}.", untouched(document, entry)))
 }
 
 /// What it means that an entry is not written now.
@@ -157,7 +163,7 @@ fn untouched(document: &ConfigYaml, entry: &StorageEntry) -> String {
 }
 
 /// Why nothing may be written, if nothing may.
-fn unproven(proof: &ProofState, mode: Mode) -> Option<&'static str> {
+pub(super) fn unproven(proof: &ProofState, mode: Mode) -> Option<&'static str> {
     Some(match proof {
         ProofState::Proven(_) | ProofState::Skipped => return None,
         ProofState::Failed(..) if mode == Mode::Warn => return None,
@@ -169,7 +175,7 @@ fn unproven(proof: &ProofState, mode: Mode) -> Option<&'static str> {
 }
 
 /// That the entry would move the location's blobs, and nobody consented.
-fn moved(
+pub(super) fn moved(
     (secret, document): (&BundleSecret, &ConfigYaml),
     wanted: &Wanted,
     entry: &StorageEntry,
@@ -200,7 +206,7 @@ fn moved(
     Ok(Some(would_move(secret, &stands, &intended)))
 }
 
-fn entry(wanted: &Wanted, principal: &Principal) -> StorageEntry {
+pub(super) fn entry(wanted: &Wanted, principal: &Principal) -> StorageEntry {
     use crate::api::quay_storage::SignatureVersion as Asked;
     StorageEntry {
         name: wanted.name.clone(),

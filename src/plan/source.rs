@@ -13,7 +13,25 @@ pub enum Source {
     Secret(Consumer),
     /// The `QuayRegistry` of this name; it says all that is known of the Quay.
     Registry(String),
+    /// The resource itself, for a bundle that is made from another Secret; the `QuayRegistry` of this name is to name that
+    /// bundle, and says all that is known of the Quay.
+    Checked(String, Output),
 }
+
+/// A bundle that is made from another Secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Output {
+    /// The name of the Secret that is written.
+    pub output: String,
+    /// The name of the Secret that is read.
+    pub source: String,
+}
+
+/// What the Quay operator calls the Secrets that it renders, and deletes when they are old, after the registry's name.
+const RENDERED: &str = "-quay-config-secret";
+
+/// Two answers to one question: nobody could tell later which one was meant.
+const BESIDE_REGISTRY: &str = "consumerEnv is given beside registryRef: remove it. With registryRef the environment of Quay's pods is read from the QuayRegistry (overrides.env of components quay and mirror).";
 
 impl Source {
     /// Reads what a spec says of its bundle.
@@ -22,22 +40,59 @@ impl Source {
     /// `InvalidSpec`. The schema refuses it too.
     pub fn parse(spec: &QuayStorageSpec) -> Result<Self, Failure> {
         let invalid = |message: &str| Err(Failure::new(Reason::InvalidSpec, message));
+        if let Some(output) = &spec.output_secret {
+            return Self::of_output(spec, output);
+        }
         match (&spec.registry_ref, &spec.config_bundle_secret) {
             (None, Some(bundle)) => {
                 let environment = environment(&spec.consumer_env)?;
                 Ok(Self::Secret(Consumer { bundle: bundle.clone(), environment, ..Consumer::default() }))
             }
-            // Two answers to one question: nobody could tell later which one was meant.
-            (Some(_), None) if spec.consumer_env != ConsumerEnv::default() => invalid(
-                "consumerEnv is given beside registryRef: remove it. With registryRef the environment of Quay's pods is read from the QuayRegistry (overrides.env of components quay and mirror).",
-            ),
+            (Some(_), None) if spec.consumer_env != ConsumerEnv::default() => invalid(BESIDE_REGISTRY),
             (Some(registry), None) => Ok(Self::Registry(registry.name.clone())),
             (Some(_), Some(_)) => invalid(
-                "registryRef and configBundleSecret are both given: keep one. With registryRef the bundle is the one that the QuayRegistry names.",
+                "registryRef and configBundleSecret are both given: keep one. With registryRef the bundle is the one that the QuayRegistry names. Both go together only with outputSecret.",
             ),
             (None, None) => invalid(
                 "registryRef and configBundleSecret are both missing: give registryRef with the Quay operator, configBundleSecret without it.",
             ),
+        }
+    }
+}
+
+impl Source {
+    fn of_output(spec: &QuayStorageSpec, output: &str) -> Result<Self, Failure> {
+        let invalid = |message: &str| Err(Failure::new(Reason::InvalidSpec, message));
+        let refused = |message: String| Err(Failure::new(Reason::OutputSecretRefused, message));
+        let Some(source) = &spec.config_bundle_secret else {
+            return invalid("outputSecret is given without configBundleSecret: name there the Secret that is read.");
+        };
+        if source == output {
+            return refused(format!(
+                "outputSecret and configBundleSecret are both {output}: name another Secret in outputSecret, or remove it to have the bundle changed in place."
+            ));
+        }
+        let registry = spec.registry_ref.as_ref().map(|registry| registry.name.as_str());
+        let is_rendered = match registry {
+            Some(registry) => output.strip_prefix(registry).is_some_and(|rest| rest.starts_with(RENDERED)),
+            None => output.contains(RENDERED),
+        };
+        if is_rendered {
+            return refused(format!(
+                "outputSecret {output} is named as the Secrets that the Quay operator renders for a registry (<registry>{RENDERED}…) and deletes when they are old. Name another, for example {source}-sts."
+            ));
+        }
+        match registry {
+            Some(_) if spec.consumer_env != ConsumerEnv::default() => invalid(BESIDE_REGISTRY),
+            Some(registry) => {
+                Ok(Self::Checked(registry.to_owned(), Output { output: output.to_owned(), source: source.clone() }))
+            }
+            None => Ok(Self::Secret(Consumer {
+                bundle: output.to_owned(),
+                source: Some(source.clone()),
+                environment: environment(&spec.consumer_env)?,
+                ..Consumer::default()
+            })),
         }
     }
 }
@@ -93,10 +148,38 @@ mod tests {
             ("registryRef: {name: a}\nconfigBundleSecret: b", "are both given"),
             ("registryRef: {name: a}\nconsumerEnv: {AWS_REGION: us-east-1}", "remove it"),
             ("configBundleSecret: a\nconsumerEnv: {AWS_REGION: somewhere}", "consumerEnv.AWS_REGION"),
+            ("registryRef: {name: a}\noutputSecret: c", "without configBundleSecret"),
+            (
+                "registryRef: {name: a}\nconfigBundleSecret: b\noutputSecret: c\nconsumerEnv: {AWS_REGION: us-east-1}",
+                "remove it",
+            ),
         ] {
             let failure = source(yaml).unwrap_err();
             assert_eq!(failure.reason, Reason::InvalidSpec);
             assert!(failure.message.contains(says), "{}", failure.message);
+        }
+    }
+
+    #[test]
+    fn an_output_has_a_source_and_a_name_that_nobody_else_gives() {
+        let source = |yaml: &str| Source::parse(&spec(&format!("{yaml}\nlocations: []")));
+        let Ok(Source::Secret(consumer)) = source("configBundleSecret: a\noutputSecret: b") else {
+            panic!("it names its bundle itself")
+        };
+        assert_eq!((consumer.bundle.as_str(), consumer.read_from()), ("b", "a"));
+        let output = Output { output: "b".into(), source: "a".into() };
+        let checked = source("registryRef: {name: r}\nconfigBundleSecret: a\noutputSecret: b");
+        assert_eq!(checked, Ok(Source::Checked("r".into(), output)));
+        let registry = "registryRef: {name: r}\nconfigBundleSecret: a\noutputSecret:";
+        for (yaml, is_refused) in [
+            ("configBundleSecret: a\noutputSecret: a".to_owned(), true),
+            ("configBundleSecret: a\noutputSecret: r-quay-config-secret-abc".to_owned(), true),
+            (format!("{registry} r-quay-config-secret"), true),
+            (format!("{registry} r-quay-config-secret-abc"), true),
+            (format!("{registry} other-quay-config-secret-abc"), false),
+        ] {
+            let refused = source(&yaml).is_err_and(|failure| failure.reason == Reason::OutputSecretRefused);
+            assert_eq!(refused, is_refused, "{yaml}");
         }
     }
 

@@ -37,9 +37,28 @@ impl RegistrySeen {
     /// # Errors
     /// Why there is nothing to be known, or no bundle to write into, and what to change.
     pub fn consumer(&self, name: &str) -> Result<Consumer, Failure> {
-        let failure = |reason: Reason, message: String| Err(Failure::new(reason, message));
         match self {
             Self::Found(registry) => registry.consumer(name),
+            other => other.nothing(name),
+        }
+    }
+
+    /// The same for a registry that is to name an output as its bundle: until it does, that is told, and nothing waits
+    /// for it.
+    ///
+    /// # Errors
+    /// Why there is nothing to be known, and what to change.
+    pub fn output_consumer(&self, name: &str, output: &str, source: &str) -> Result<Consumer, Failure> {
+        match self {
+            Self::Found(registry) => registry.output_consumer(name, output, source),
+            other => other.nothing(name),
+        }
+    }
+
+    fn nothing(&self, name: &str) -> Result<Consumer, Failure> {
+        let failure = |reason: Reason, message: String| Err(Failure::new(reason, message));
+        match self {
+            Self::Found(_) => failure(Reason::RegistryUnreadable, format!("QuayRegistry {name} was not read.")),
             Self::Missing => failure(
                 Reason::RegistryMissing,
                 format!(
@@ -68,10 +87,7 @@ impl RegistrySeen {
 
 impl Registry {
     fn consumer(&self, name: &str) -> Result<Consumer, Failure> {
-        if self.deleting {
-            let message = format!("QuayRegistry {name} (spec.registryRef) is being deleted, so nothing is written.");
-            return Err(Failure::new(Reason::RegistryMissing, message));
-        }
+        self.gone(name)?;
         let Some(bundle) = &self.bundle else {
             return Err(Failure::new(
                 Reason::BundleNotNamed,
@@ -80,12 +96,33 @@ impl Registry {
                 ),
             ));
         };
+        self.read_by(name, bundle)
+    }
+
+    fn output_consumer(&self, name: &str, output: &str, source: &str) -> Result<Consumer, Failure> {
+        self.gone(name)?;
+        let names = self.bundle.as_ref().map_or_else(|| "none".to_owned(), |bundle| format!("Secret {bundle}"));
+        let elsewhere = (self.bundle.as_deref() != Some(output)).then(|| {
+            Failure::new(
+                Reason::RegistryPointsElsewhere,
+                format!(
+                    "QuayRegistry {name} (spec.registryRef) does not use Secret {output} (spec.outputSecret): the bundle that it names is {names}. Set its spec.configBundleSecret to {output}."
+                ),
+            )
+        });
+        Ok(Consumer { source: Some(source.to_owned()), elsewhere, ..self.read_by(name, output)? })
+    }
+
+    /// What is known of the Quay, for the bundle of that name.
+    fn read_by(&self, name: &str, bundle: &str) -> Result<Consumer, Failure> {
         let pods: Vec<&PodsEnvironment> = [&self.quay].into_iter().chain(&self.mirror).collect();
         let mut identities: Vec<&'static str> = pods.iter().flat_map(|pods| &pods.identities).copied().collect();
         identities.sort_unstable();
         identities.dedup();
         Ok(Consumer {
-            bundle: bundle.clone(),
+            bundle: bundle.to_owned(),
+            source: None,
+            elsewhere: None,
             registry: Some(name.to_owned()),
             environment: environment(name, &self.quay)?,
             version: self.version,
@@ -93,6 +130,14 @@ impl Registry {
             identities,
             notes: self.notes(),
         })
+    }
+
+    fn gone(&self, name: &str) -> Result<(), Failure> {
+        if !self.deleting {
+            return Ok(());
+        }
+        let message = format!("QuayRegistry {name} (spec.registryRef) is being deleted, so nothing is written.");
+        Err(Failure::new(Reason::RegistryMissing, message))
     }
 
     /// Why nothing is to be written, whatever is proven.

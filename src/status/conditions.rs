@@ -148,6 +148,9 @@ fn ready(rows: &[Row<'_>], bundle: &str, plan: &Plan) -> Says {
     if let Some(row) = rows.iter().find(|row| row.standing != Ok(Some(()))) {
         return (UNKNOWN, Reason::NotProven, at(row.name, "it has to be proven again before it is written."));
     }
+    if let Some(failure) = &plan.elsewhere {
+        return (FALSE, failure.reason, failure.message.clone());
+    }
     for row in rows {
         let unproven = match row.proof {
             ProofState::Failed(_, failure) => format!("written as asked (mode Warn), though: {}", failure.message),

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use crate::api::status::{ConfigBundleStatus, QuayStorageStatus, WrittenLocation};
-use crate::plan::{Plan, ProofState, Standing, Standings};
+use crate::plan::{BundleWrite, Plan, ProofState, Standing, Standings};
 use crate::reason::{Failure, Reason};
 
 /// What became of a resource in one pass.
@@ -174,6 +174,10 @@ fn config_bundle(
         (_, Some(before)) => (before.resource_version.clone(), before.last_written_time.clone()),
         (_, None) => (None, None),
     };
+    let source_version = match (written, &plan.write) {
+        (Written::Done { .. }, Some(BundleWrite { output: Some(output), .. })) => Some(output.source_version.clone()),
+        _ => before.as_ref().filter(is_same).and_then(|before| before.source_version.clone()),
+    };
     // Another bundle is another Quay, unless it is the registry that names another.
     let before = before.filter(|before| plan.follows_registry || is_same(&before));
     let was_written = |name: &str| before.as_ref().and_then(|b| b.locations.iter().find(|l| l.name == name).cloned());
@@ -186,7 +190,14 @@ fn config_bundle(
     });
     let locations = locations.collect();
     let contested = plan.contested.clone();
-    ConfigBundleStatus { secret_name: secret_name.into(), resource_version, last_written_time, locations, contested }
+    ConfigBundleStatus {
+        secret_name: secret_name.into(),
+        resource_version,
+        source_version,
+        last_written_time,
+        locations,
+        contested,
+    }
 }
 
 #[cfg(test)]

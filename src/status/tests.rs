@@ -46,6 +46,7 @@ fn plan(locations: &[(&str, ProofState, Standing)]) -> Plan {
         annotations: Vec::new(),
         follows_registry: false,
         notes: vec!["(a note)".into()],
+        elsewhere: None,
     }
 }
 

@@ -19,6 +19,7 @@ mod lifecycle;
 mod main_job;
 mod network;
 mod others;
+mod output;
 mod owners;
 mod places;
 mod policy;

@@ -1,8 +1,13 @@
+use std::collections::BTreeMap;
+
 use secrecy::SecretString;
 
 use super::*;
 use crate::api::status::WrittenLocation;
 use crate::plan::ProofState;
+use crate::plan::mark::Mark;
+use crate::plan::output::OutputWrite;
+use crate::resource::ResourceId;
 
 const NOW: &str = "2026-01-02T03:04:05Z";
 
@@ -31,6 +36,7 @@ fn write(locations: &[&str]) -> BundleWrite {
         config: SecretString::default(),
         locations: locations.iter().map(|name| (*name).to_owned()).collect(),
         last_writer: Some("reverter".into()),
+        output: None,
     }
 }
 
@@ -47,6 +53,7 @@ impl Fight {
         let bundle = ConfigBundleStatus {
             secret_name: "bundle".into(),
             resource_version: Some("write 1".into()),
+            source_version: None,
             last_written_time: Some(Time(at(0))),
             locations: vec![location],
             contested: None,
@@ -182,4 +189,43 @@ fn the_count_stays_while_nothing_is_undone() {
     fight.looks(1, "one");
     let (held, contested) = judge("bundle", None, &planned(&[("a", "one")]), &fight.left);
     assert_eq!((held, contested.map(|contested| contested.count)), (None, Some(1)));
+}
+
+/// The write of an output that is made from a source of that version.
+fn follow(locations: &[&str], source_version: &str) -> BundleWrite {
+    let owner = ResourceId { namespace: "quay".into(), name: "example".into() };
+    let output = OutputWrite {
+        source: "source".into(),
+        source_version: source_version.into(),
+        creates: false,
+        mark: Mark::new(&owner, Vec::new()),
+        values: BTreeMap::new(),
+        gone: Vec::new(),
+    };
+    BundleWrite { output: Some(output), ..write(locations) }
+}
+
+#[test]
+fn an_output_that_follows_its_source_undoes_nobody_and_does_not_wait_for_those_who_do() {
+    let mut fight = Fight::after_the_first_write();
+    fight.bundle().source_version = Some("source/1".into());
+    let ours = planned(&[("a", "one")]);
+    let judged = |left: &Left, locations: &[&str], version: &str| {
+        judge("bundle", Some(&follow(locations, version)), &ours, left)
+    };
+    assert_eq!(judged(&fight.left, &[], "source/2"), (None, None));
+    // Nothing but the output has changed: somebody edited it, whichever key that was.
+    for locations in [&["a"][..], &[]] {
+        let (held, contested) = judged(&fight.left, locations, "source/1");
+        assert_eq!((held, contested.map(|contested| contested.count)), (None, Some(1)), "{locations:?}");
+    }
+    for seconds in [0, 60, 660] {
+        assert_eq!(fight.looks(seconds, "one"), None);
+    }
+    fight.left.now = at(661);
+    assert!(judged(&fight.left, &["a"], "source/1").0.is_some_and(|held| held.wait.is_none()));
+    let (held, contested) = judged(&fight.left, &["a"], "source/2");
+    assert_eq!((held, contested.map(|contested| contested.count)), (None, Some(4)));
+    let (held, contested) = judged(&fight.left, &[], "source/2");
+    assert_eq!((held, contested.map(|contested| contested.count)), (None, Some(3)));
 }

@@ -231,6 +231,7 @@ async fn install(admin: &Client) {
         "deploy/rbac/mint.yaml",
         "deploy/rbac/audiences.yaml",
         "deploy/rbac/annotate.yaml",
+        "deploy/rbac/output.yaml",
     ];
     INSTALLED
         .get_or_init(|| async {

@@ -1,0 +1,44 @@
+//! Observing an output and the Secret that it is made from.
+
+use super::Context;
+use super::observe::Versions;
+use super::principals::note;
+use crate::cluster::version::Version;
+use crate::cluster::{ApiProblem, secrets};
+use crate::plan::desired::Desired;
+use crate::plan::observation::{ObservedBundle, Reference};
+use crate::plan::output::{OutputSeen, WholeSecret};
+use crate::resource::ResourceId;
+
+/// Reads both.
+pub(super) async fn observe(
+    context: &Context,
+    who: &ResourceId,
+    desired: &Desired,
+    source: &str,
+) -> (ObservedBundle, Option<Versions>) {
+    let (source, source_version) = read(context, who, desired, source).await;
+    let (output, version) = read(context, who, desired, &desired.consumer.bundle).await;
+    let versions = version.zip(source_version).map(|(version, source)| (version, Some(source)));
+    (ObservedBundle::Output(Box::new(OutputSeen { owner: who.clone(), source, output })), versions)
+}
+
+async fn read(
+    context: &Context,
+    who: &ResourceId,
+    desired: &Desired,
+    name: &str,
+) -> (Reference<WholeSecret>, Option<Version>) {
+    let before = context.secrets.before_request(&who.namespace, name);
+    let (secret, version) = match secrets::read_whole(&context.client, &who.namespace, name).await {
+        Ok(read) => (Reference::Found(read.content), Some(read.version)),
+        Err(ApiProblem::NotFound) => (Reference::Missing, Some(Version::Absent)),
+        Err(ApiProblem::Forbidden) => {
+            let grant = context.grants.secrets(&who.namespace, &desired.consumer).await;
+            (Reference::Forbidden { grant }, None)
+        }
+        Err(problem) => (Reference::Unreadable { why: problem.to_string() }, None),
+    };
+    note(context, who, name, before.as_ref(), version.as_ref());
+    (secret, version)
+}
