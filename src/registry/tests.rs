@@ -141,3 +141,17 @@ fn what_is_worth_knowing_of_the_environment_is_noted_without_a_value_that_may_be
     let undeclared = edited("kind: mirror", "kind: redis");
     assert!(consumer(undeclared).notes[0].contains("component mirror"), "it has pods unless it says otherwise");
 }
+
+#[test]
+fn a_registry_that_names_another_bundle_than_the_output_is_told_of_and_nothing_waits_for_it() {
+    for (bundle, is_told) in [("out", false), ("bundle", true), ("''", true)] {
+        let seen = found(edited("configBundleSecret: bundle", &format!("configBundleSecret: {bundle}")));
+        let consumer = seen.output_consumer("example", "out", "source").unwrap();
+        assert_eq!((consumer.bundle.as_str(), consumer.read_from()), ("out", "source"));
+        assert_eq!(consumer.field(), "spec.outputSecret");
+        let told = consumer.elsewhere.map(|failure| failure.reason);
+        assert_eq!(told, is_told.then_some(Reason::RegistryPointsElsewhere), "{bundle}");
+    }
+    let missing = RegistrySeen::Missing.output_consumer("example", "out", "source").unwrap_err();
+    assert_eq!(missing.reason, Reason::RegistryMissing);
+}

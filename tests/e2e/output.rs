@@ -43,7 +43,7 @@ fn spec(iam: &Iam) -> Value {
         "locations": [World::location("default", iam, "quay-user")]})
 }
 
-/// The source, as Git has it applied: with labels of its own.
+/// The source, as its owner applies it: with labels and annotations of its own.
 async fn put_source(world: &World, data: Value) -> Secret {
     // Not stringData: a key that is applied as that is nobody's, and stays when it is applied no more.
     let encoded = |value: &Value| BASE64.encode(value.as_str().unwrap());

@@ -45,7 +45,7 @@ fn whatever_stands_at_its_name_gives_way_and_nothing_else_changes() {
 }
 
 #[test]
-fn an_entry_of_another_driver_is_carried_value_by_value_into_every_style() {
+fn an_entry_of_another_driver_is_carried_as_it_is_spelled_and_value_by_value_into_another_style() {
     assert_eq!(
         carried("DISTRIBUTED_STORAGE_CONFIG:\n  a:\n  - LocalStorage\n  - storage_path: /a\n", "other"),
         "DISTRIBUTED_STORAGE_CONFIG:\n  a:\n  - LocalStorage\n  - storage_path: /a\n  \"other\":\n  - RadosGWStorage\n  - hostname: rgw\n    port: 80\n    is_secure: false\n    secret_key: \"a: {b\"\n"

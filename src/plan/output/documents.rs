@@ -4,9 +4,9 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::bundle::{Change, ConfigYaml, Edit, Preference, Refusal, StorageEntry};
 use crate::place::LocationName;
-use crate::plan::desired::{Desired, DesiredLocation};
+use crate::plan::desired::{Desired, DesiredLocation, Wanted};
 use crate::plan::observation::{BundleSecret, Observation, ObservedLocation};
-use crate::plan::{Standing, called, render, uneditable};
+use crate::plan::{Standing, called, render, uneditable, would_move};
 use crate::reason::Failure;
 
 /// A Secret and its `config.yaml`.
@@ -59,22 +59,38 @@ impl Documents<'_> {
                 render::standing((output.secret, &output.text), wanted, &entry, seen, desired.mode)
                     .map_err(|refusal| output.refused(&refusal))?
             }
-            // What the source says of it is what a registry reads that is about to be pointed at the output.
             _ => {
-                let source = &self.source;
                 let kept = match (render::claimed(seen), unproven) {
                     (Some(failure), _) => Some(failure),
-                    (None, Some(why)) => Some(render::not_written(&source.text, &entry, why)),
-                    (None, None) => {
-                        render::moved((source.secret, &source.text), wanted, &entry, seen.written_at.as_deref())
-                            .map_err(|refusal| source.refused(&refusal))?
-                    }
+                    (None, Some(why)) => Some(render::not_written(&self.source.text, &entry, why)),
+                    (None, None) => self.moved_without_output(wanted, &entry, seen.written_at.as_deref())?,
                 };
                 kept.map_or(Standing::Current, Standing::Kept)
             }
         };
         let is_written = standing == Standing::Current && unproven.is_none() && seen.claimed_by.is_none();
         Ok((standing, is_written.then_some(entry)))
+    }
+
+    /// That a location which the output does not have would move: from where it was written last, for that is where its
+    /// blobs are whatever the source says; else from where the source has it, for that is what the registry reads yet.
+    fn moved_without_output(
+        &self,
+        wanted: &Wanted,
+        entry: &StorageEntry,
+        written_at: Option<&str>,
+    ) -> Result<Option<Failure>, Failure> {
+        let (source, intended) = (&self.source, wanted.place());
+        let Some(place) = written_at else {
+            let moved = render::moved((source.secret, &source.text), wanted, entry, None);
+            return moved.map_err(|refusal| source.refused(&refusal));
+        };
+        let is_there = |named: &str| intended.is_named_by(named);
+        if is_there(place) || wanted.accept_place.as_deref().is_some_and(is_there) {
+            return Ok(None);
+        }
+        let stands = format!("last written at {place}, though the entry is gone");
+        Ok(Some(would_move(source.secret, &stands, &intended)))
     }
 
     /// The source's text with what is written now, and with what the output has and has to keep; and the names of the
