@@ -51,9 +51,11 @@ fn story(folder: &Path) -> Option<Story> {
     }
     let spec = resource.expect("a story has a QuayStorage").spec;
     let bundle = spec.config_bundle_secret.or(registry).expect("a story that writes has a bundle");
-    let text = string(&secrets[&bundle]["config.yaml"]);
+    // An output is put together from two documents, and what is meant in it is nobody's one intent: it is read as it is.
+    let is_output = spec.output_secret.is_some();
+    let text = if is_output { told.clone() } else { string(&secrets[&bundle]["config.yaml"]) };
     let written = status["configBundle"]["locations"].as_sequence().into_iter().flatten();
-    let written: Vec<String> = written.map(|location| string(&location["name"])).collect();
+    let written: Vec<String> = written.filter(|_| !is_output).map(|location| string(&location["name"])).collect();
     let entries = spec.locations.iter().filter(|location| written.contains(&location.name)).map(|location| {
         let key = location.auth.access_key.as_ref().map(|key| &secrets[&key.secret_ref.name]);
         let endpoint = match (&location.region, &location.endpoint_url) {
