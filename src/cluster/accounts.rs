@@ -70,12 +70,7 @@ pub async fn seen(client: &Client, grants: &Grants, namespace: &str, name: &str)
     };
     let what = format!("Service account {name} (auth.webIdentity.serviceAccountName)");
     Err(match problem {
-        ApiProblem::NotFound => Failure::new(
-            Reason::AccountUnusable,
-            format!(
-                "{what} does not exist in this namespace. The Quay operator creates <registry>-quay-app; without it, create the one that Quay's pods run as."
-            ),
-        ),
+        ApiProblem::NotFound => missing(name),
         ApiProblem::Forbidden => Failure::new(
             Reason::TokenForbidden,
             format!("{} may not see {what}. Grant it: {}", grants.who(), grants.mint(namespace).await),
@@ -84,4 +79,14 @@ pub async fn seen(client: &Client, grants: &Grants, namespace: &str, name: &str)
             Failure::new(Reason::AccountUnanswered, format!("{what} could not be read: {problem}. It is tried again."))
         }
     })
+}
+
+/// That a service account does not exist, and what to do.
+pub(super) fn missing(name: &str) -> Failure {
+    Failure::new(
+        Reason::AccountUnusable,
+        format!(
+            "Service account {name} (auth.webIdentity.serviceAccountName) does not exist in this namespace. The Quay operator creates <registry>-quay-app; without it, create the one that Quay's pods run as."
+        ),
+    )
 }

@@ -9,7 +9,7 @@ use kube::api::{Api, PostParams};
 use secrecy::SecretString;
 
 use super::grants::Grants;
-use super::{ApiProblem, answered};
+use super::{ApiProblem, accounts, answered};
 use crate::reason::{Failure, Reason};
 use crate::target::Account;
 
@@ -34,7 +34,7 @@ impl Tokens {
     /// # Errors
     /// Why there is none, and what to change.
     pub async fn mint(&self, account: &Account) -> Result<SecretString, Failure> {
-        let accounts: Api<ServiceAccount> = Api::namespaced(self.client.clone(), &account.namespace);
+        let api: Api<ServiceAccount> = Api::namespaced(self.client.clone(), &account.namespace);
         let spec = TokenRequestSpec {
             audiences: Some(vec![account.audience.clone()]),
             expiration_seconds: Some(LIFETIME),
@@ -42,7 +42,7 @@ impl Tokens {
         };
         let request = TokenRequest { spec: Some(spec), ..TokenRequest::default() };
         let parameters = PostParams::default();
-        let asked = accounts.create_token_request(&account.name, &parameters, &request);
+        let asked = api.create_token_request(&account.name, &parameters, &request);
         let (name, namespace) = (&account.name, &account.namespace);
         let problem = match answered(asked).await {
             Ok(TokenRequest { status: Some(status), .. }) => {
@@ -57,12 +57,7 @@ impl Tokens {
             Err(problem) => problem,
         };
         Err(match problem {
-            ApiProblem::NotFound => Failure::new(
-                Reason::AccountUnusable,
-                format!(
-                    "Service account {name} (auth.webIdentity.serviceAccountName) does not exist in this namespace. The Quay operator creates <registry>-quay-app; without it, create the one that Quay's pods run as."
-                ),
-            ),
+            ApiProblem::NotFound => accounts::missing(name),
             ApiProblem::Forbidden => Failure::new(
                 Reason::TokenForbidden,
                 format!(

@@ -91,6 +91,11 @@ impl<'a> Trial<'a> {
         format!("{}{name}", self.folder)
     }
 
+    /// The keys of what this trial puts and leaves there until it removes it.
+    fn puts(&self) -> [String; 3] {
+        ["object", "copy", "upload"].map(|name| self.key(name))
+    }
+
     /// What can be seen without changing anything.
     pub(super) async fn look(self) -> Tried {
         tokio::join!(self.head_bucket(), self.list_objects(), self.head_missing());
@@ -109,7 +114,8 @@ impl<'a> Trial<'a> {
         );
         let mut keeps_versions = false;
         let deletable = may_delete.is_ok();
-        if found && deletable {
+        let may_change = found && deletable;
+        if may_change {
             let changes = async { tokio::join!(self.objects(), self.uploads(may_abort)) };
             match tokio::time::timeout(CHANGES_LIMIT, Box::pin(changes)).await {
                 Ok((versions, ())) => keeps_versions = versions,
@@ -120,8 +126,8 @@ impl<'a> Trial<'a> {
             self.skip(&CHANGES, why);
         }
         let (mut keys, mut left) = self.leftovers(&objects, &uploads);
-        if found && deletable {
-            keys.extend(["object", "copy", "upload"].map(|name| self.key(name)));
+        if may_change {
+            keys.extend(self.puts());
         }
         if self.may_have_begun_an_upload() {
             let begun = self.s3.list_uploads(&self.folder).await.unwrap_or_default();
@@ -266,7 +272,7 @@ impl<'a> Trial<'a> {
     fn leftovers(&self, objects: &[Found], uploads: &[Found]) -> (Vec<String>, Vec<(String, String)>) {
         let long_ago = jiff::Timestamp::now().as_second() - LEFTOVER_AGE;
         let is_left = |found: &&Found| found.key.starts_with(&self.folder) || found.since < long_ago;
-        let puts = ["object", "copy", "upload"].map(|name| self.key(name));
+        let puts = self.puts();
         let keys = objects.iter().filter(is_left).map(|found| found.key.clone()).filter(|key| !puts.contains(key));
         let ids =
             uploads.iter().filter(is_left).filter_map(|found| Some((found.key.clone(), found.upload_id.clone()?)));
