@@ -9,9 +9,10 @@ use std::collections::BTreeMap;
 use secrecy::{ExposeSecret as _, SecretSlice, SecretString};
 
 use super::desired::Desired;
+use super::in_place::{editable, found, overlaid, uneditable};
 use super::mark::Mark;
 use super::observation::{BundleSecret, CONFIG, Observation, Reference};
-use super::{BundleWrite, LARGEST_SECRET, Standing, editable, found, overlaid, uneditable};
+use super::{BundleWrite, LARGEST_SECRET, Standing};
 use crate::bundle::StorageEntry;
 use crate::consumer::Consumer;
 use crate::reason::{Failure, Reason};

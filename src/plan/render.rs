@@ -2,10 +2,11 @@
 
 use secrecy::SecretString;
 
+use super::Standing;
 use super::desired::{Auth, Desired, DesiredLocation, Wanted};
+use super::in_place::would_move;
 use super::key::last_four_of_id;
 use super::observation::{BundleSecret, Observation, ObservedLocation, ProofState};
-use super::{Standing, would_move};
 use crate::api::quay_storage::{self as api, Mode};
 use crate::bundle::{Change, ConfigYaml, Edit, Preference, Refusal, RoleKey, SignatureVersion, StorageEntry};
 use crate::fingerprint::{fingerprint, hex};

@@ -5,8 +5,9 @@ use secrecy::{ExposeSecret as _, SecretString};
 use crate::bundle::{Change, ConfigYaml, Edit, Preference, Refusal, StorageEntry};
 use crate::place::LocationName;
 use crate::plan::desired::{Desired, DesiredLocation, Wanted};
+use crate::plan::in_place::{called, uneditable, would_move};
 use crate::plan::observation::{BundleSecret, Observation, ObservedLocation};
-use crate::plan::{Standing, called, render, uneditable, would_move};
+use crate::plan::{Standing, render};
 use crate::reason::Failure;
 
 /// A Secret and its `config.yaml`.
