@@ -189,6 +189,8 @@ reasons! {
     OutputSecretTaken: Edit,
     /// The output cannot have that name, or a Secret that is an output is to be used as a bundle.
     OutputSecretRefused: Edit,
+    /// Somebody has to approve of the change first.
+    ApprovalPending: Edit,
     /// Somebody else undid what was written; it is put right later.
     EntryUndone: Waits,
     /// Somebody else keeps undoing what is written; it is put right no more.

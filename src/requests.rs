@@ -11,6 +11,9 @@ pub const LOOK: &str = "reconcile.fluxcd.io/requestedAt";
 /// Prove every location anew, in full.
 pub const PROVE: &str = "registry-sts.dev/proveAt";
 
+/// Make this change, where each is to be approved of; the value is its digest, and there is no echo.
+pub const APPROVE: &str = "registry-sts.dev/approve";
+
 /// A time is shorter; of what is longer this much counts, and is echoed.
 const LIMIT: usize = 256;
 
@@ -21,13 +24,15 @@ pub struct Requests {
     pub look: Option<String>,
     /// Of [`PROVE`].
     pub prove: Option<String>,
+    /// Of [`APPROVE`].
+    pub approve: Option<String>,
 }
 
 impl Requests {
     /// What the annotations ask for.
     pub fn of(annotations: &BTreeMap<String, String>) -> Self {
         let value = |key: &str| annotations.get(key).map(|value| shortened(value.clone(), LIMIT));
-        Self { look: value(LOOK), prove: value(PROVE) }
+        Self { look: value(LOOK), prove: value(PROVE), approve: value(APPROVE) }
     }
 
     /// Those that status does not echo yet.
@@ -37,6 +42,7 @@ impl Requests {
         Self {
             look: open(self.look, status.and_then(|status| status.last_handled_reconcile_at.as_ref())),
             prove: open(self.prove, status.and_then(|status| status.last_handled_prove_at.as_ref())),
+            ..self
         }
     }
 }
@@ -59,7 +65,7 @@ mod tests {
         assert_eq!(asked("monday", "monday").open(None), asked("monday", "monday"));
         assert_eq!(asked("monday", "monday").open(Some(&status)), Requests::default());
         let prove = Some("tuesday".to_owned());
-        assert_eq!(asked("monday", "tuesday").open(Some(&status)), Requests { look: None, prove });
+        assert_eq!(asked("monday", "tuesday").open(Some(&status)), Requests { prove, ..Requests::default() });
         assert_eq!(Requests::default().open(Some(&status)), Requests::default(), "what is not asked is not answered");
     }
 

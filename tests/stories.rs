@@ -20,7 +20,7 @@ use registry_sts::plan::output::{OutputSeen, WholeSecret};
 use registry_sts::plan::owner::{Owner, last_writer};
 use registry_sts::plan::source::Output;
 use registry_sts::plan::web_identity::{AccountSeen, PodIdentity, Webhook};
-use registry_sts::plan::{Left, Plan, ProofState, Source};
+use registry_sts::plan::{Approval, Left, Plan, ProofState, Source};
 use registry_sts::reason::{Failure, Reason};
 use registry_sts::registry::{Registry, RegistrySeen};
 use registry_sts::resource::ResourceId;
@@ -63,6 +63,9 @@ struct World {
     /// Another resource of the same bundle is older.
     #[serde(default)]
     has_elder: bool,
+    /// The change that somebody approves of, by its digest.
+    #[serde(default)]
+    approved: Option<String>,
     /// Of a suspended resource: its spec is another than the one that status speaks of.
     #[serde(default)]
     moved: bool,
@@ -272,8 +275,16 @@ fn observe(desired: &Desired, secrets: &BTreeMap<String, Value>, world: &World, 
         })),
     };
     let all_pending = locations.iter().all(|location| location.proof == ProofState::Pending);
+    let approval = world.approved.clone();
     let bundle = if all_pending { ObservedBundle::NotLooked } else { bundle };
-    Observation { locations, bundle, unwatched: None, has_elder: world.has_elder, left }
+    Observation {
+        locations,
+        bundle,
+        unwatched: None,
+        has_elder: world.has_elder,
+        left,
+        approval: Approval::Given(approval),
+    }
 }
 
 /// Whose output a Secret is, as its manifest says.

@@ -16,7 +16,7 @@ use std::collections::BTreeSet;
 use secrecy::ExposeSecret as _;
 
 use crate::api::QuayStorageSpec;
-use crate::api::quay_storage::{ConsumerEnv, Preference, RegistryRef, Verification};
+use crate::api::quay_storage::{Apply, ConsumerEnv, DeletionPolicy, Preference, RegistryRef, Verification};
 use crate::bundle::ConfigYaml;
 use crate::consumer::Consumer;
 use crate::place::Endpoint;
@@ -139,6 +139,9 @@ impl Bundle {
             preference: Preference::Keep,
             output_secret: None,
             consumer_env: ConsumerEnv::default(),
+            apply: Apply::default(),
+            restart: Vec::new(),
+            deletion_policy: DeletionPolicy::default(),
             suspend: false,
             verification: Verification::default(),
         }

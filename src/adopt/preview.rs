@@ -9,7 +9,7 @@ use crate::bundle::ConfigYaml;
 use crate::plan::desired::{Allowed, Auth, DesiredLocation};
 use crate::plan::key::AccessKey;
 use crate::plan::observation::{Observation, ObservedBundle, ObservedLocation, Reference};
-use crate::plan::{Desired, Left, Plan, ProofState, Standing, Standings};
+use crate::plan::{Approval, Desired, Left, Plan, ProofState, Standing, Standings};
 use crate::reason::{Failure, Reason};
 use crate::target::Principal;
 use crate::verdict::Step;
@@ -36,7 +36,14 @@ impl Preview {
         let locations =
             desired.locations.iter().zip(adopted).map(|(location, one)| observed(bundle, location, one)).collect();
         let read = ObservedBundle::Read(Box::new(Reference::Found(bundle.secret.clone())));
-        let seen = Observation { locations, bundle: read, unwatched: None, has_elder: false, left: Left::default() };
+        let seen = Observation {
+            locations,
+            bundle: read,
+            unwatched: None,
+            has_elder: false,
+            left: Left::default(),
+            approval: Approval::Waived,
+        };
         let plan = Plan::make(&desired, &seen);
         let failures = match plan.standings {
             Standings::Unusable(failure) => vec![(None, failure)],

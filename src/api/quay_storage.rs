@@ -41,6 +41,8 @@ use super::status::QuayStorageStatus;
     validation = Rule::new("has(self.outputSecret) || has(self.registryRef) != has(self.configBundleSecret)").message("give exactly one of registryRef (with the Quay operator: the QuayRegistry names the bundle) and configBundleSecret (without it); both only with outputSecret"),
     validation = Rule::new("!has(self.outputSecret) || has(self.configBundleSecret)").message("outputSecret needs configBundleSecret: the Secret that is read"),
     validation = Rule::new("!has(self.registryRef) || !has(self.consumerEnv)").message("remove consumerEnv: with registryRef the environment of Quay's pods is read from the QuayRegistry (overrides.env of components quay and mirror)"),
+    validation = Rule::new("!has(self.restart) || size(self.restart) == 0 || !has(self.registryRef)").message("remove restart: with registryRef the Quay operator rolls Quay's pods"),
+    validation = Rule::new("!has(self.outputSecret) || !has(self.deletionPolicy) || self.deletionPolicy == 'Retain'").message("deletionPolicy Restore is for a bundle that is changed in place: with outputSecret the source is never changed, and the output stays"),
     validation = Rule::new("self.locations.all(l, !has(l.auth.webIdentity) || !l.auth.webIdentity.annotateServiceAccount || (has(self.registryRef) && l.auth.webIdentity.serviceAccountName == self.registryRef.name + '-quay-app' && has(l.auth.webIdentity.roleArn)))").message("annotateServiceAccount needs registryRef, the service account of that registry's pods (<registry>-quay-app), and roleArn beside it"),
 )]
 pub struct QuayStorageSpec {
@@ -95,10 +97,62 @@ pub struct QuayStorageSpec {
     #[serde(default)]
     pub verification: Verification,
 
+    /// Whether a change is written as soon as it is proven (`Auto`), or once somebody approves of it (`Approve`):
+    /// `status.configBundle.pending` shows it, and annotation `registry-sts.dev/approve` with its digest releases it.
+    #[serde(default)]
+    pub apply: Apply,
+
+    /// Without the Quay operator: the workloads that run Quay. After a change of the bundle those that mount it are rolled, as
+    /// `kubectl rollout restart` does it, and `ConsumerCurrent` follows them. With `registryRef` the Quay operator does that.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 8))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["kind".into(), "name".into()]))]
+    pub restart: Vec<Workload>,
+
+    /// What becomes of the bundle when this resource is deleted: it stays as it is (`Retain`), or gets back what stood there
+    /// before the first write (`Restore`), if nobody has changed it since, if that keeps its blobs at the same place, and
+    /// if it is proven to work then.
+    #[serde(default)]
+    pub deletion_policy: DeletionPolicy,
+
     /// While true nothing is looked at, proven or written, and `Ready` becomes Unknown once the spec changes; false goes on
     /// from what is there then.
     #[serde(default)]
     pub suspend: bool,
+}
+
+/// A workload of the same namespace that runs Quay.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Workload {
+    /// What it is.
+    pub kind: WorkloadKind,
+
+    /// Its name.
+    #[schemars(length(min = 1, max = 253))]
+    #[x_kube(
+        validation = Rule::new("self.matches('^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$')").message("restart[].name must be the name of a workload in this namespace: lower-case letters, digits, '-' and '.', for example quay"),
+    )]
+    pub name: String,
+}
+
+/// What a workload is (`apps/v1`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub enum WorkloadKind {
+    /// A Deployment.
+    Deployment,
+    /// A StatefulSet.
+    StatefulSet,
+}
+
+/// What becomes of the bundle when the resource is deleted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub enum DeletionPolicy {
+    /// It stays as it is.
+    #[default]
+    Retain,
+    /// It gets back what stood there before the first write, where that is safe.
+    Restore,
 }
 
 /// A QuayRegistry (`quay.redhat.com/v1`) of the same namespace.
@@ -279,6 +333,16 @@ pub struct Verification {
         validation = Rule::new("self.matches('^([0-9]{1,5}h)?([0-9]{1,6}m)?([0-9]{1,8}s)?$') && duration(self) >= duration('5m') && duration(self) <= duration('24h')").message("interval must be from 5m to 24h, for example 1h, 90m or 1h30m"),
     )]
     pub interval: String,
+}
+
+/// When a proven change is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub enum Apply {
+    /// At once.
+    #[default]
+    Auto,
+    /// Once somebody approves of it: each write restarts a registry.
+    Approve,
 }
 
 /// What is written without a proof.

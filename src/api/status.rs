@@ -72,9 +72,26 @@ pub struct ConfigBundleStatus {
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub locations: Vec<WrittenLocation>,
 
+    /// With `apply: Approve`: the change that waits for somebody to approve of it.
+    #[serde(default)]
+    pub pending: Option<PendingStatus>,
+
     /// That somebody undid what stood in the bundle; absent where nobody did since the spec changed last.
     #[serde(default)]
     pub contested: Option<ContestedStatus>,
+}
+
+/// A change that waits for somebody to approve of it.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PendingStatus {
+    /// What names the change: annotation `registry-sts.dev/approve` with this value releases it.
+    pub digest: String,
+
+    /// The lines of `config.yaml` that go and come, every secret in them masked, and with `outputSecret` the names of the
+    /// other keys that change.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub diff: String,
 }
 
 /// How often what stood in the bundle was undone since the spec changed last. After three repairs there are no more.

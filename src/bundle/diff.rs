@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use secrecy::ExposeSecret as _;
-use similar::{DiffTag, TextDiff};
+use similar::{DiffOp, DiffTag, TextDiff};
 
 use super::ConfigYaml;
 
@@ -29,19 +29,42 @@ impl ConfigYaml {
             let new = first.new_range().start..last.new_range().end;
             let _ = writeln!(out, "@@ -{} +{} @@", span(&old), span(&new));
             for op in group {
-                let removed = old_shown.get(op.old_range()).unwrap_or_default();
-                let added = new_shown.get(op.new_range()).unwrap_or_default();
-                let (removed_mark, added) = match op.tag() {
-                    DiffTag::Equal => (' ', &[][..]),
-                    DiffTag::Delete | DiffTag::Insert | DiffTag::Replace => ('-', added),
-                };
-                let removed = removed.iter().map(|line| (removed_mark, *line));
-                for (mark, line) in removed.chain(added.iter().map(|line| ('+', *line))) {
-                    let _ = writeln!(out, "{mark}{line}");
-                }
+                write_lines(&mut out, lines(op, &old_shown, &new_shown));
             }
         }
         out
+    }
+
+    /// The lines that go and come, masked, without the lines around them.
+    pub fn changed_lines(&self, new: &Self) -> String {
+        let (old_masked, new_masked) = (self.masked(), new.masked());
+        let (old_shown, new_shown): (Vec<&str>, Vec<&str>) =
+            (old_masked.lines().collect(), new_masked.lines().collect());
+        let diff = TextDiff::from_lines(self.text.expose_secret(), new.text.expose_secret());
+        let mut out = String::new();
+        for op in diff.ops().iter().filter(|op| op.tag() != DiffTag::Equal) {
+            write_lines(&mut out, lines(*op, &old_shown, &new_shown));
+        }
+        out
+    }
+}
+
+/// The lines of a part of a diff, with their marks.
+fn lines<'a>(op: DiffOp, old: &[&'a str], new: &[&'a str]) -> impl Iterator<Item = (char, &'a str)> {
+    let removed = old.get(op.old_range()).unwrap_or_default().to_vec();
+    let (removed_mark, added) = match op.tag() {
+        DiffTag::Equal => (' ', Vec::new()),
+        DiffTag::Delete | DiffTag::Insert | DiffTag::Replace => {
+            ('-', new.get(op.new_range()).unwrap_or_default().to_vec())
+        }
+    };
+    removed.into_iter().map(move |line| (removed_mark, line)).chain(added.into_iter().map(|line| ('+', line)))
+}
+
+fn write_lines<'a>(out: &mut String, lines: impl Iterator<Item = (char, &'a str)>) {
+    for (mark, line) in lines {
+        // Writing into a String cannot fail.
+        let _ = writeln!(out, "{mark}{line}");
     }
 }
 

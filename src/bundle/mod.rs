@@ -6,6 +6,7 @@ mod arguments;
 mod carry;
 mod cut;
 mod diff;
+mod digest;
 mod draft;
 mod excerpt;
 mod layout;

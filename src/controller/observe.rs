@@ -17,8 +17,9 @@ use crate::fingerprint::{fingerprint, hex};
 use crate::plan::claim::{self, Claimant};
 use crate::plan::desired::Desired;
 use crate::plan::observation::{BundleSecret, ObservedBundle, ObservedLocation, Reference};
-use crate::plan::{Left, Observation, ProofState};
+use crate::plan::{Approval, Left, Observation, ProofState};
 use crate::proof::Question;
+use crate::requests::Requests;
 use crate::resource::ResourceId;
 use crate::target::Target;
 
@@ -119,7 +120,8 @@ pub(super) async fn observe(
     let inputs = versions.map(inputs_at);
     let reported = || resource.status.as_ref().and_then(|status| status.config_bundle.clone());
     let left = Left { bundle: memory.left.clone().or_else(reported), generation, now: Timestamp::now() };
-    let observation = Observation { locations, bundle, unwatched: None, has_elder, left };
+    let approval = Approval::Given(Requests::of(resource.annotations()).approve);
+    let observation = Observation { locations, bundle, unwatched: None, has_elder, left, approval };
     Seen { observation, inputs, next_proof, unwatched, is_fresh, wait }
 }
 

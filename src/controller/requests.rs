@@ -27,7 +27,7 @@ pub(super) struct Answering {
 impl Answering {
     /// Takes up what is not echoed yet. Says whether a look at everything is asked for that is not under way yet.
     pub(super) fn take_up(&mut self, resource: &QuayStorage) -> bool {
-        let Requests { look, prove } = Requests::of(resource.annotations()).open(resource.status.as_ref());
+        let Requests { look, prove, .. } = Requests::of(resource.annotations()).open(resource.status.as_ref());
         let is_new = look.is_some() && look != self.look;
         self.look = look;
         self.prove = prove.map(|prove| {

@@ -8,7 +8,7 @@ use crate::consumer::Consumer;
 use crate::plan::claim::{self, Claimant};
 use crate::plan::desired::{Allowed, Auth, DesiredLocation};
 use crate::plan::observation::{BundleSecret, CONFIG, ObservedBundle, ObservedLocation, Reference};
-use crate::plan::{Desired, Left, Observation, Plan, ProofState, Standing, Standings};
+use crate::plan::{Approval, Desired, Left, Observation, Plan, ProofState, Standing, Standings};
 use crate::reason::{Failure, Reason};
 use crate::target::Principal;
 use crate::verdict::Step;
@@ -213,7 +213,10 @@ impl Manifests {
     ) -> Result<Plan, Vec<Refused>> {
         let locations = desired.locations.iter().map(|location| self.observe(one, all, location)).collect();
         let (has_elder, left) = (has_elder(one, all), Left::default());
-        let plan = Plan::make(desired, &Observation { locations, bundle, unwatched: None, has_elder, left });
+        let plan = Plan::make(
+            desired,
+            &Observation { locations, bundle, unwatched: None, has_elder, left, approval: Approval::Waived },
+        );
         let failures = failures(one, all, &plan);
         if failures.is_empty() { Ok(plan) } else { Err(failures) }
     }

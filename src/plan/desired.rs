@@ -26,6 +26,8 @@ pub struct Desired {
     pub preference: api::Preference,
     /// What is written without a proof.
     pub mode: api::Mode,
+    /// Whether somebody has to approve of each change.
+    pub apply: api::Apply,
     /// How old a proof may be.
     pub interval: Duration,
 }
@@ -153,7 +155,7 @@ impl Desired {
             .map(|location| DesiredLocation { name: location.name.clone(), wanted: wanted(location) })
             .collect();
         let (replicate, preference) = (spec.replicate, spec.preference);
-        Ok(Self { consumer, locations, replicate, preference, mode, interval })
+        Ok(Self { consumer, locations, replicate, preference, mode, apply: spec.apply, interval })
     }
 
     /// The names of all Secrets that this resource refers to.

@@ -1,7 +1,7 @@
 //! What becomes of a bundle that is changed in place: our locations are put into its `config.yaml`, and nothing else
 //! changes.
 
-use secrecy::ExposeSecret as _;
+use secrecy::{ExposeSecret as _, SecretSlice};
 
 use super::desired::Desired;
 use super::mark;
@@ -19,12 +19,13 @@ pub(super) fn plan(
     bundle: &Reference<BundleSecret>,
 ) -> Result<(Vec<Standing>, Option<BundleWrite>), Failure> {
     let secret = found(&desired.consumer, bundle)?;
-    let config = editable(&desired.consumer, secret)?;
-    let Rendered { standings, config, changed, .. } = rendered(desired, seen, secret, config)?;
+    let before = editable(&desired.consumer, secret)?;
+    let Rendered { standings, config, changed, .. } = rendered(desired, seen, secret, before)?;
     let write = config.map(|config| BundleWrite {
         secret_name: desired.consumer.bundle.clone(),
         uid: secret.uid.clone(),
         resource_version: secret.resource_version.clone(),
+        before: SecretSlice::from(before.to_vec()),
         config,
         last_writer: secret.last_writer.clone(),
         locations: changed.iter().map(|entry| entry.name.to_string()).collect(),

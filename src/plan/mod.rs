@@ -1,6 +1,7 @@
 //! PURE: what is desired and what was seen, turned into what is to be done.
 
 mod allowed;
+pub mod approval;
 mod assuming;
 pub mod claim;
 pub mod contest;
@@ -16,15 +17,16 @@ mod render;
 pub mod source;
 pub mod web_identity;
 
-use secrecy::SecretString;
+use secrecy::{SecretSlice, SecretString};
 
+pub use approval::Approval;
 pub use contest::{Held, Left};
 pub use desired::Desired;
 pub use observation::{Observation, ProofState};
 pub use source::Source;
 
 use crate::api::quay_storage::Mode;
-use crate::api::status::ContestedStatus;
+use crate::api::status::{ContestedStatus, PendingStatus};
 use crate::reason::{Failure, Reason};
 use crate::target::Principal;
 use crate::verdict::Step;
@@ -45,6 +47,8 @@ pub struct Plan {
     pub write: Option<BundleWrite>,
     /// Why that is not made now, though it is to be made.
     pub held: Option<Held>,
+    /// The change that waits for somebody to approve of it, as status shows it.
+    pub pending: Option<PendingStatus>,
     /// What is to be remembered of those who undo what is written.
     pub contested: Option<ContestedStatus>,
     /// The command that lets the operator see changes at once, if it cannot.
@@ -105,6 +109,8 @@ pub struct BundleWrite {
     pub uid: String,
     /// The version that was observed. If it is no longer that, nothing is written.
     pub resource_version: String,
+    /// What stands in `config.yaml`; of an output that is to be created, in its source's.
+    pub before: SecretSlice<u8>,
     /// The new value of `config.yaml`.
     pub config: SecretString,
     /// The names of the locations whose entries change or are new.
@@ -158,11 +164,15 @@ impl Plan {
             },
         };
         let (held, contested) = contest::judge(&consumer.bundle, write.as_ref(), &locations, &seen.left);
+        let asked = write.as_ref().filter(|_| held.is_none());
+        let asked = asked.and_then(|write| approval::judge(desired.apply, &seen.approval, write, &locations));
+        let (pending, held) = asked.map_or((None, held), |(pending, held)| (Some(pending), Some(held)));
         Self {
             locations,
             standings,
             write,
             held,
+            pending,
             contested,
             unwatched: seen.unwatched.clone(),
             mode: desired.mode,

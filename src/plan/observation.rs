@@ -6,6 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use secrecy::{ExposeSecret as _, SecretSlice};
 
+use super::approval::Approval;
 use super::contest::Left;
 use super::mark::Mark;
 use super::output::OutputSeen;
@@ -169,4 +170,6 @@ pub struct Observation {
     pub has_elder: bool,
     /// What status tells of the bundle as it was left.
     pub left: Left,
+    /// Which change somebody approves of.
+    pub approval: Approval,
 }

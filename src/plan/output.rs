@@ -53,6 +53,8 @@ pub struct OutputWrite {
     pub values: BTreeMap<String, SecretSlice<u8>>,
     /// The keys that the source does not have.
     pub gone: Vec<String>,
+    /// The keys but `config.yaml` that come, go or differ.
+    pub changed_keys: Vec<String>,
 }
 
 /// How each location stands once it is done, and the change of the output, if there is one to make.
@@ -184,8 +186,11 @@ fn write(
     if is_in_step {
         return None;
     }
+    let stands = |key: &str| standing.and_then(|secret| secret.data.get(key)).map(SecretSlice::expose_secret);
     let gone = standing.into_iter().flat_map(|secret| secret.data.keys());
-    let gone = gone.filter(|key| bytes(key).is_none()).cloned().collect();
+    let gone: Vec<String> = gone.filter(|key| bytes(key).is_none()).cloned().collect();
+    let changed_keys = values.keys().filter(|key| stands(key) != bytes(key)).chain(&gone).cloned().collect();
+    let before = standing.unwrap_or(source).data.get(CONFIG).cloned();
     let name = &desired.consumer.bundle;
     Some(BundleWrite {
         secret_name: name.clone(),
@@ -193,6 +198,7 @@ fn write(
         resource_version: standing.map(|secret| secret.bundle.resource_version.clone()).unwrap_or_default(),
         last_writer: standing.and_then(|secret| secret.bundle.last_writer.clone()),
         locations: Vec::new(),
+        before: before.unwrap_or_else(|| SecretSlice::from(Vec::new())),
         output: Some(OutputWrite {
             source: desired.consumer.of_source().bundle,
             source_version: format!("{}/{}", source.bundle.uid, source.bundle.resource_version),
@@ -200,6 +206,7 @@ fn write(
             mark,
             values,
             gone,
+            changed_keys,
         }),
         config,
     })

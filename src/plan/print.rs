@@ -20,6 +20,7 @@ impl fmt::Display for Plan {
                 Standings::Each(each) => match each.get(index) {
                     Some(Standing::Kept(failure)) => format!("kept as it is ({})", failure.reason.as_str()),
                     Some(Standing::Current) if self.writes(&location.name) => match self.held {
+                        Some(_) if self.pending.is_some() => "to be approved of".to_owned(),
                         Some(_) => "undone by somebody else".to_owned(),
                         None => "to be written".to_owned(),
                     },

@@ -40,9 +40,9 @@ impl Rendered {
     }
 }
 
-/// What is to stand in the bundle for a location, lists included, as a hash: every argument counts, for each can be changed
-/// on its own. It stands in status, so no secret is in it. AWS gives a new secret a new id; elsewhere both are what people
-/// choose, and the version of the key's Secret stands for the secret there.
+/// What is to stand in the bundle for a location, as two hashes: of its entry, and of the lists. Every argument counts, for
+/// each can be changed on its own. It stands in status, so no secret is in it. AWS gives a new secret a new id; elsewhere
+/// both are what people choose, and the version of the key's Secret stands for the secret there.
 pub(super) fn digest(
     desired: &Desired,
     location: &DesiredLocation,
@@ -51,17 +51,13 @@ pub(super) fn digest(
 ) -> Option<String> {
     let (Ok(wanted), Ok(principal)) = (&location.wanted, &seen.principal) else { return None };
     let entry = entry(wanted, principal);
-    let key = entry.role_key.as_ref();
-    let (endpoint, version) = match &entry.endpoint {
-        Endpoint::Region(region) => (region.as_str(), None),
-        Endpoint::Url(url) => (url.as_str(), key.and(seen.key_version.as_deref())),
+    let version = match &entry.endpoint {
+        Endpoint::Region(_) => None,
+        Endpoint::Url(_) => entry.role_key.as_ref().and(seen.key_version.as_deref()),
     };
     let lists = format!("{:?} {}", preference(desired, has_elder), desired.replicate);
-    let optional = format!("{:?} {:?}", entry.maximum_chunk_size_gb, entry.signature_version);
-    let (role, key_id) = key.map_or(("", ""), |key| (key.role_arn.as_str(), key.access_key_id.as_str()));
-    let (bucket, path) = (entry.bucket.as_str(), entry.storage_path.as_str());
-    let hash = fingerprint([role, bucket, path, endpoint, key_id, version.unwrap_or_default(), &optional, &lists]);
-    Some(hex(hash.get(..8).unwrap_or_default()))
+    let rest = fingerprint([version.unwrap_or_default(), &lists]);
+    Some(format!("{}/{}", entry.digest(), hex(rest.get(..4).unwrap_or_default())))
 }
 
 /// Puts what is proven, ours to write and at its place into `config`; everything else stays.

@@ -189,13 +189,14 @@ fn config_bundle(
         _ => was_written(row.name),
     });
     let locations = locations.collect();
-    let contested = plan.contested.clone();
+    let (contested, pending) = (plan.contested.clone(), plan.pending.clone());
     ConfigBundleStatus {
         secret_name: secret_name.into(),
         resource_version,
         source_version,
         last_written_time,
         locations,
+        pending,
         contested,
     }
 }

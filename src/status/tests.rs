@@ -39,6 +39,7 @@ fn plan(locations: &[(&str, ProofState, Standing)]) -> Plan {
         locations: planned.collect(),
         standings,
         write: None,
+        pending: None,
         held: None,
         contested: None,
         unwatched: None,

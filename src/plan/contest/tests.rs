@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use secrecy::SecretString;
+use secrecy::{SecretSlice, SecretString};
 
 use super::*;
 use crate::api::status::WrittenLocation;
@@ -33,6 +33,7 @@ fn write(locations: &[&str]) -> BundleWrite {
         secret_name: "bundle".into(),
         uid: "uid".into(),
         resource_version: "2".into(),
+        before: SecretSlice::from(Vec::new()),
         config: SecretString::default(),
         locations: locations.iter().map(|name| (*name).to_owned()).collect(),
         last_writer: Some("reverter".into()),
@@ -56,6 +57,7 @@ impl Fight {
             source_version: None,
             last_written_time: Some(Time(at(0))),
             locations: vec![location],
+            pending: None,
             contested: None,
         };
         Self { left: Left { bundle: Some(bundle), generation: Some(1), now: at(0) }, writes: 1 }
@@ -195,6 +197,7 @@ fn the_count_stays_while_nothing_is_undone() {
 fn follow(locations: &[&str], source_version: &str) -> BundleWrite {
     let owner = ResourceId { namespace: "quay".into(), name: "example".into() };
     let output = OutputWrite {
+        changed_keys: Vec::new(),
         source: "source".into(),
         source_version: source_version.into(),
         creates: false,

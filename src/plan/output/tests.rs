@@ -4,7 +4,7 @@ use crate::plan::desired::Allowed;
 use crate::plan::key::AccessKey;
 use crate::plan::observation::{ObservedBundle, ObservedLocation};
 use crate::plan::owner::Owner;
-use crate::plan::{Left, Plan, ProofState, Source, Standings};
+use crate::plan::{Approval, Left, Plan, ProofState, Source, Standings};
 use crate::target::Principal;
 use crate::verdict::Step;
 
@@ -61,7 +61,17 @@ fn planned(locations: &[&str], proven: &[&str], source: &WholeSecret, output: Op
     };
     let bundle = ObservedBundle::Output(Box::new(both));
     let locations = locations.iter().map(location).collect();
-    Plan::make(&desired, &Observation { locations, bundle, unwatched: None, has_elder: false, left: Left::default() })
+    Plan::make(
+        &desired,
+        &Observation {
+            locations,
+            bundle,
+            unwatched: None,
+            has_elder: false,
+            left: Left::default(),
+            approval: Approval::Waived,
+        },
+    )
 }
 
 /// The output as a write leaves it.
