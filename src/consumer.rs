@@ -5,6 +5,7 @@ use crate::arn::Partition;
 use crate::place::{EndpointUrl, Region};
 use crate::reason::Failure;
 use crate::registry::QuayVersion;
+use crate::rollout::Runners;
 
 /// The Quay that reads a bundle.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -27,6 +28,8 @@ pub struct Consumer {
     pub identities: Vec<&'static str>,
     /// What is worth knowing of it though nothing fails.
     pub notes: Vec<String>,
+    /// What runs it.
+    pub runners: Runners,
 }
 
 impl Consumer {

@@ -41,6 +41,8 @@ pub mod registry;
 pub mod requests;
 /// PURE: how a resource is named.
 pub mod resource;
+/// PURE: whether Quay runs what was written.
+pub mod rollout;
 /// PURE: what came of a plan, turned into status.
 pub mod status;
 /// PURE: what is to be proven.

@@ -197,6 +197,22 @@ reasons! {
     Contested: Edit,
     /// Another `QuayStorage` writes this location.
     LocationClaimed: Edit,
+    /// Nothing was written that Quay could run.
+    NothingWritten: Waits,
+    /// Quay runs what was written.
+    RolledOut: None,
+    /// Pods of Quay still run what stood in the bundle before.
+    RollingOut: Waits,
+    /// The Quay operator does not roll out, and says so.
+    RolloutBlocked: Edit,
+    /// A workload that runs Quay does not exist.
+    WorkloadMissing: Waits,
+    /// The operator may not see a workload that runs Quay, or not roll it.
+    WorkloadForbidden: Waits,
+    /// The API server did not give a workload that runs Quay, or did not take that it is rolled.
+    WorkloadUnreadable: Waits,
+    /// A workload of `spec.restart` does not mount the bundle.
+    BundleNotMounted: Edit,
     /// Somebody else wrote the bundle at the same time.
     Raced: Waits,
     /// The API server refused the change of the bundle.

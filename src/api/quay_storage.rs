@@ -34,6 +34,12 @@ use super::status::QuayStorageStatus;
         name = "Suspended",
         type_ = "string"
     ),
+    printcolumn(
+        json_path = r#".status.conditions[?(@.type=="ConsumerCurrent")].status"#,
+        name = "Consumer",
+        type_ = "string",
+        priority = 1
+    ),
     printcolumn(json_path = ".metadata.creationTimestamp", name = "Age", type_ = "date")
 )]
 #[serde(rename_all = "camelCase")]
@@ -141,7 +147,7 @@ pub struct Workload {
 pub enum WorkloadKind {
     /// A Deployment.
     Deployment,
-    /// A StatefulSet.
+    /// A `StatefulSet`.
     StatefulSet,
 }
 

@@ -1,6 +1,6 @@
 //! What an entry says, as a hash that may be shown: every argument counts but the secret.
 
-use secrecy::ExposeSecret as _;
+use secrecy::{ExposeSecret as _, SecretString};
 
 use super::standing::StandingArguments;
 use super::storage::{SignatureVersion, StorageEntry};
@@ -52,7 +52,7 @@ impl StandingArguments {
             storage_path: self.storage_path.as_str(),
             region: self.region.as_ref(),
             url: self.url.as_ref(),
-            access_key_id: self.access_key_id.as_ref().map(|id| id.expose_secret()),
+            access_key_id: self.access_key_id.as_ref().map(SecretString::expose_secret),
             maximum_chunk_size_gb: self.maximum_chunk_size_gb,
             signature_version: self.signature_version,
         }

@@ -51,7 +51,7 @@ pub async fn cases(
     let invalid = |why: String| NoCases::Invalid(who.clone(), why);
     let resource = read.0.map_err(|error| invalid(without_values(&error.error)))?;
     let consumer = match Source::parse(&resource.spec).map_err(|failure| invalid(failure.message))? {
-        Source::Secret(consumer) => consumer,
+        Source::Secret(consumer) => *consumer,
         Source::Registry(name) => {
             let seen = registries::seen(client, grants, &who.namespace, &name).await;
             seen.consumer(&name).map_err(|failure| invalid(failure.message))?

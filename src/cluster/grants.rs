@@ -58,6 +58,16 @@ impl Grants {
         self.bind(namespace, "registry-sts-annotate").await
     }
 
+    /// The command that lets the operator see what runs Quay in a namespace.
+    pub async fn rollout(&self, namespace: &str) -> String {
+        self.bind(namespace, "registry-sts-rollout").await
+    }
+
+    /// The command that lets it roll that, too.
+    pub async fn restart(&self, namespace: &str) -> String {
+        self.bind(namespace, "registry-sts-restart").await
+    }
+
     /// The commands that let the operator see `QuayRegistries`.
     pub async fn registries(&self) -> String {
         let (role, subject) = ("registry-sts-registries", self.subject().await);

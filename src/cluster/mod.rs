@@ -10,6 +10,7 @@ pub mod secret_watches;
 pub mod secrets;
 pub mod tokens;
 pub mod version;
+pub mod workloads;
 
 use std::future::Future;
 use std::time::Duration;

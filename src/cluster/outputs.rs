@@ -12,8 +12,7 @@ use kube::api::{Api, Patch, PatchParams, PostParams};
 use secrecy::ExposeSecret as _;
 use serde_json::{Map, Value, json};
 
-use super::secrets::FIELD_MANAGER;
-use super::version::Version;
+use super::secrets::{FIELD_MANAGER, Wrote};
 use super::{ApiProblem, answered};
 use crate::plan::BundleWrite;
 use crate::plan::observation::CONFIG;
@@ -29,17 +28,17 @@ pub async fn write(
     namespace: &str,
     write: &BundleWrite,
     output: &OutputWrite,
-) -> Result<Version, ApiProblem> {
+) -> Result<Wrote, ApiProblem> {
     let secrets: Api<Secret> = Api::namespaced(client.clone(), namespace);
     if output.creates {
         let params = PostParams { field_manager: Some(FIELD_MANAGER.into()), ..PostParams::default() };
         let created = answered(secrets.create(&params, &whole(write, output))).await?;
-        return Ok(Version::of(&created.metadata));
+        return Ok(Wrote::of(&created.metadata));
     }
     let params = PatchParams { field_manager: Some(FIELD_MANAGER.into()), ..PatchParams::default() };
     let patch = Patch::Merge(change(write, output));
     let changed = answered(secrets.patch_metadata(&write.secret_name, &params, &patch)).await?;
-    Ok(Version::of(&changed.metadata))
+    Ok(Wrote::of(&changed.metadata))
 }
 
 fn values<'a>(write: &'a BundleWrite, output: &'a OutputWrite) -> impl Iterator<Item = (&'a str, &'a [u8])> {

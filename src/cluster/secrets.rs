@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Client;
 use kube::api::{Api, Patch, PatchParams};
 use secrecy::{ExposeSecret as _, SecretSlice, SecretString};
@@ -29,6 +31,20 @@ pub struct Read<T> {
     pub version: Version,
     /// What is needed of it.
     pub content: T,
+}
+
+/// A write that was made.
+pub struct Wrote {
+    /// The Secret's version since.
+    pub version: Version,
+    /// When, by the clock of the API server.
+    pub at: Option<Timestamp>,
+}
+
+impl Wrote {
+    pub(super) fn of(metadata: &ObjectMeta) -> Self {
+        Self { version: Version::of(metadata), at: owner::own_write(metadata) }
+    }
 }
 
 /// Reads a Secret's data.
@@ -105,6 +121,7 @@ pub async fn read_whole(client: &Client, namespace: &str, name: &str) -> Result<
     let bundle = BundleSecret {
         mark: Mark::read(secret.metadata.labels.as_ref(), secret.metadata.annotations.as_ref()),
         owner: Owner::of(&secret.metadata),
+        own_write: owner::own_write(&secret.metadata),
         last_writer: owner::last_writer(&secret.metadata),
         uid: secret.metadata.uid.unwrap_or_default(),
         resource_version: secret.metadata.resource_version.unwrap_or_default(),
@@ -124,7 +141,7 @@ async fn read(client: &Client, namespace: &str, name: &str) -> Result<Secret, Ap
 ///
 /// # Errors
 /// What the API server answered instead; then nothing was written.
-pub async fn write_config(client: &Client, namespace: &str, write: &BundleWrite) -> Result<Version, ApiProblem> {
+pub async fn write_config(client: &Client, namespace: &str, write: &BundleWrite) -> Result<Wrote, ApiProblem> {
     let secrets: Api<Secret> = Api::namespaced(client.clone(), namespace);
     let patch = json!({
         "metadata": {"uid": write.uid, "resourceVersion": write.resource_version},
@@ -132,5 +149,5 @@ pub async fn write_config(client: &Client, namespace: &str, write: &BundleWrite)
     });
     let params = PatchParams { field_manager: Some(FIELD_MANAGER.into()), ..PatchParams::default() };
     let secret = answered(secrets.patch_metadata(&write.secret_name, &params, &Patch::Merge(&patch))).await?;
-    Ok(Version::of(&secret.metadata))
+    Ok(Wrote::of(&secret.metadata))
 }

@@ -24,7 +24,7 @@ pub(super) async fn desired(context: &Context, who: &ResourceId, resource: &Quay
     let consumer = match Source::parse(&resource.spec).map_err(Undesired::Invalid)? {
         Source::Secret(consumer) => {
             context.registries.forget(who);
-            consumer
+            *consumer
         }
         Source::Registry(name) => {
             // Noted before it is looked at, so that no change in between is lost.

@@ -4,16 +4,20 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
+use k8s_openapi::jiff::Timestamp;
+
 use super::requests::Answering;
 use crate::api::QuayStorage;
 use crate::api::quay_storage::QuayStorageSpec;
 use crate::api::status::ConfigBundleStatus;
+use crate::cluster::secrets::Wrote;
 use crate::cluster::version::Version;
 use crate::consumer::Consumer;
 use crate::plan::key::AccessKey;
 use crate::plan::web_identity::AccountSeen;
 use crate::plan::{ProofState, Standings};
 use crate::reason::Failure;
+use crate::rollout::{Runners, Runs};
 
 /// One resource's memory.
 #[derive(Default)]
@@ -42,8 +46,12 @@ pub(super) struct Memory {
     pub(super) settled: Option<(Inputs, Standings)>,
     /// How the bundle was left, while that is not in status yet.
     pub(super) left: Option<ConfigBundleStatus>,
-    /// A write that is not in status yet: the Secret's name, and its version since.
-    pub(super) unreported: Option<(String, String)>,
+    /// A write that is not in status yet.
+    pub(super) unreported: Option<Unreported>,
+    /// When this operator last wrote the bundle, as the Secret of that name told.
+    pub(super) own_write: Option<(String, Timestamp)>,
+    /// What was seen of the workloads that run Quay.
+    pub(super) rollout: Option<Rollout>,
     /// The resource as our last status write left it: the watch may not have told us of it yet.
     pub(super) reported: Option<Arc<QuayStorage>>,
 }
@@ -55,6 +63,7 @@ impl Memory {
         self.accounts.clear();
         self.certificates = None;
         self.settled = None;
+        self.rollout = None;
     }
 
     /// The newer of what the watch told and of what our last status write was answered with.
@@ -65,6 +74,41 @@ impl Memory {
         });
         newer.map_or_else(|| Arc::new(told.clone()), Arc::clone)
     }
+}
+
+/// A write that is not in status yet.
+pub(super) struct Unreported {
+    /// The Secret's name.
+    pub(super) secret: String,
+    /// Its version since.
+    pub(super) resource_version: String,
+    /// When, by the clock of the API server.
+    pub(super) at: Option<Timestamp>,
+}
+
+impl Unreported {
+    pub(super) fn of(secret: &str, wrote: &Wrote) -> Self {
+        let resource_version = wrote.version.resource_version().to_owned();
+        Self { secret: secret.to_owned(), resource_version, at: wrote.at }
+    }
+}
+
+/// What was seen of the workloads that run Quay.
+pub(super) struct Rollout {
+    /// When.
+    pub(super) at: Instant,
+    /// What it depends on, but for the workloads.
+    pub(super) of: RolloutOf,
+    /// What came of it.
+    pub(super) runs: Runs,
+}
+
+/// What it depends on, but for the workloads, whether Quay runs what was written.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) struct RolloutOf {
+    pub(super) bundle: String,
+    pub(super) written: Option<Timestamp>,
+    pub(super) runners: Runners,
 }
 
 /// A key Secret as it was read.

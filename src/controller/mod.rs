@@ -1,5 +1,6 @@
 //! The controller: it turns watches into passes over resources, and a pass is observe, plan, act, report.
 
+mod act;
 mod annotate;
 mod consumer;
 mod memory;
@@ -9,6 +10,7 @@ mod principals;
 mod reconcile;
 mod report;
 mod requests;
+mod rollout;
 mod suspend;
 
 use std::collections::HashMap;

@@ -162,7 +162,7 @@ async fn observe_bundle(
     context: &Context,
     who: &ResourceId,
     desired: &Desired,
-    memory: &Memory,
+    memory: &mut Memory,
     inputs_at: impl Fn(Versions) -> Inputs,
 ) -> (ObservedBundle, Option<Versions>) {
     let known = |name: &String| context.secrets.version(&who.namespace, name);
@@ -178,11 +178,14 @@ async fn observe_bundle(
         return (ObservedBundle::Unchanged(standings.clone()), Some(versions.clone()));
     }
     if let Some(source) = source {
-        return output::observe(context, who, desired, source).await;
+        return output::observe(context, who, desired, source, memory).await;
     }
     let before = context.secrets.before_request(&who.namespace, &desired.consumer.bundle);
     let (bundle, version) = read_bundle(context, who, &desired.consumer.bundle).await;
     note(context, who, &desired.consumer.bundle, before.as_ref(), version.as_ref());
+    if let Reference::Found(secret) = &bundle {
+        memory.own_write = secret.own_write.map(|at| (desired.consumer.bundle.clone(), at));
+    }
     (ObservedBundle::Read(Box::new(bundle)), version.map(|version| (version, None)))
 }
 

@@ -1,32 +1,25 @@
 //! One pass over one resource: observe, plan, act, report. Whatever happened, the report is made.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use k8s_openapi::jiff::{SignedDuration, Timestamp};
+use k8s_openapi::jiff::Timestamp;
 use kube::api::Resource as _;
 use kube::runtime::controller::Action;
 use kube::runtime::reflector::ObjectRef;
 
+use super::act::{Acted, LOOKS, UNWATCHED_RETRY, act, settled};
 use super::annotate::annotate;
 use super::consumer::{self, Undesired};
-use super::memory::{Inputs, Memory};
+use super::memory::{Memory, Unreported};
 use super::observe::{Seen, observe};
 use super::principals;
-use super::{Context, Stored, id, report, suspend};
+use super::{Context, Stored, id, report, rollout, suspend};
 use crate::api::QuayStorage;
+use crate::cluster::ApiProblem;
 use crate::cluster::secret_watches::Health;
-use crate::cluster::version::Version;
-use crate::cluster::{ApiProblem, outputs, secrets};
-use crate::plan::{Desired, Held, Plan, Standings};
-use crate::reason::{Failure, Reason};
+use crate::plan::{Desired, Plan};
 use crate::resource::ResourceId;
 use crate::status::{self, Outcome, Written};
-
-/// A bundle that others keep changing is looked at again this often within a pass.
-const LOOKS: usize = 5;
-/// What no watch tells of (a permission, an answer of the API server) is looked at again after this.
-const UNWATCHED_RETRY: Duration = Duration::from_secs(15);
 
 /// Passes over a resource.
 ///
@@ -113,15 +106,17 @@ async fn pass_over(
         return Ok(Action::requeue(wait));
     }
     memory.settled = settled(&seen, &plan, &acted);
-    if let (Some(write), Acted::Wrote(version)) = (&plan.write, &acted) {
-        memory.unreported = Some((write.secret_name.clone(), version.resource_version().to_owned()));
+    if let (Some(write), Acted::Wrote(wrote)) = (&plan.write, &acted) {
+        memory.unreported = Some(Unreported::of(&write.secret_name, wrote));
         report::written(context, resource, write).await;
     }
-    memory.unreported.take_if(|(secret, _)| *secret != desired.consumer.bundle);
+    let bundle = &desired.consumer.bundle;
+    memory.unreported.take_if(|unreported| unreported.secret != *bundle);
     let act_again = acted.again();
     let written = acted.into_status(memory.unreported.as_ref());
 
-    let outcome = Outcome::Planned { bundle: &desired.consumer.bundle, plan: &plan, written: &written };
+    let rollout = rollout::follow(context, who, resource, &desired, (&plan, &written), memory).await;
+    let outcome = Outcome::Planned { bundle, plan: &plan, written: &written, runs: rollout.runs.as_ref() };
     let status = status::report(&outcome, before, generation, Timestamp::now());
     memory.left.clone_from(&status.config_bundle);
     let is_pending = status::is_pending(&status);
@@ -139,7 +134,7 @@ async fn pass_over(
     }
     let unwatched = (seen.unwatched && !is_pending) || matches!(health, Health::Failing | Health::Forbidden);
     let look_again = unwatched.then_some(UNWATCHED_RETRY);
-    let again = [seen.next_proof, act_again, look_again].into_iter().flatten().min();
+    let again = [seen.next_proof, act_again, look_again, rollout.look_again].into_iter().flatten().min();
     Ok(again.map_or_else(Action::await_change, Action::requeue))
 }
 
@@ -179,96 +174,5 @@ async fn look_and_act(
             return (seen, plan, acted);
         }
         looks += 1;
-    }
-}
-
-/// What came of a plan's write.
-enum Acted {
-    NotNeeded,
-    Wrote(Version),
-    /// Somebody else was faster.
-    Raced(Failure),
-    Failed(Failure),
-    /// Not written for now, or no more, because it keeps being undone.
-    Held(Held),
-}
-
-impl Acted {
-    /// When to act again, if nothing else happens.
-    fn again(&self) -> Option<Duration> {
-        match self {
-            Self::NotNeeded | Self::Wrote(_) => None,
-            Self::Raced(_) | Self::Failed(_) => Some(UNWATCHED_RETRY),
-            Self::Held(held) => held.wait.map(SignedDuration::unsigned_abs),
-        }
-    }
-
-    /// As status is told of it; a write of before that status has not been told of yet counts, too.
-    fn into_status(self, unreported: Option<&(String, String)>) -> Written {
-        match (self, unreported) {
-            (Self::Raced(failure) | Self::Failed(failure) | Self::Held(Held { failure, .. }), _) => {
-                Written::Failed(failure)
-            }
-            (Self::Wrote(version), _) => Written::Done { resource_version: version.resource_version().to_owned() },
-            (Self::NotNeeded, Some((_, version))) => Written::Done { resource_version: version.clone() },
-            (Self::NotNeeded, None) => Written::NotNeeded,
-        }
-    }
-}
-
-/// Carries the plan out.
-async fn act(context: &Context, who: &ResourceId, desired: &Desired, plan: &Plan) -> Acted {
-    let Some(write) = &plan.write else { return Acted::NotNeeded };
-    let secret = &write.secret_name;
-    let before = context.secrets.before_request(&who.namespace, secret);
-    let (client, namespace) = (&context.client, &who.namespace);
-    let answer = match &write.output {
-        Some(output) => outputs::write(client, namespace, write, output).await,
-        None => secrets::write_config(client, namespace, write).await,
-    };
-    let problem = match answer {
-        Ok(version) => {
-            context.secrets.saw(&who.namespace, secret, before.as_ref(), &version);
-            return Acted::Wrote(version);
-        }
-        Err(problem) => problem,
-    };
-    // Whatever happened, what is there now is not known.
-    context.secrets.lost(&who.namespace, secret);
-    match problem {
-        ApiProblem::Conflict | ApiProblem::NotFound => Acted::Raced(Failure::new(
-            Reason::Raced,
-            format!(
-                "Secret {secret} was changed by somebody else at the same time, {LOOKS} times in a row. Nothing was written; it is tried again."
-            ),
-        )),
-        ApiProblem::Forbidden => Acted::Failed(Failure::new(
-            Reason::BundleForbidden,
-            format!(
-                "The operator may not {} Secret {secret}. Grant it: {} If it is granted, an admission policy refuses the change.",
-                if write.output.as_ref().is_some_and(|output| output.creates) { "create" } else { "change" },
-                context.grants.secrets(&who.namespace, &desired.consumer).await
-            ),
-        )),
-        ApiProblem::Unreachable => Acted::Failed(Failure::new(
-            Reason::WriteRefused,
-            format!(
-                "The API server did not answer the change of Secret {secret}: whether it was made is not known. It is looked at again."
-            ),
-        )),
-        ApiProblem::Refused { .. } => Acted::Failed(Failure::new(
-            Reason::WriteRefused,
-            format!("Secret {secret} could not be changed: {problem}. It is tried again."),
-        )),
-    }
-}
-
-/// How the bundle stands now and what that depends on, if both are known.
-fn settled(seen: &Seen, plan: &Plan, acted: &Acted) -> Option<(Inputs, Standings)> {
-    let inputs = seen.inputs.clone()?;
-    match acted {
-        Acted::NotNeeded => Some((inputs, plan.standings.clone())),
-        Acted::Wrote(version) => Some((Inputs { bundle: version.clone(), ..inputs }, plan.standings.clone())),
-        Acted::Raced(_) | Acted::Failed(_) | Acted::Held(_) => None,
     }
 }

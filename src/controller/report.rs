@@ -21,6 +21,7 @@ use crate::plan::web_identity::{Annotation, ROLE_ARN};
 use crate::plan::{BundleWrite, Desired};
 use crate::reason::{Failure, Reason};
 use crate::resource::ResourceId;
+use crate::rollout::Roll;
 use crate::status::{Outcome, report, shortened};
 
 /// An Event's note is at most this long; the whole of it stands in status.
@@ -55,6 +56,14 @@ pub(super) async fn annotated(context: &Context, resource: &QuayStorage, annotat
     );
     tracing::info!(resource = %resource.name_any(), namespace = resource.namespace().unwrap_or_default(), "{note}");
     publish(context, resource.object_ref(&()), EventType::Normal, "AccountAnnotated", "Annotate", note).await;
+}
+
+/// Tells of a workload that was rolled.
+pub(super) async fn rolled(context: &Context, resource: &QuayStorage, roll: &Roll, bundle: &str) {
+    let note =
+        format!("Rolled {}: its pods were created before the last write into Secret {bundle}.", roll.runner.called());
+    tracing::info!(resource = %resource.name_any(), namespace = resource.namespace().unwrap_or_default(), "{note}");
+    publish(context, resource.object_ref(&()), EventType::Normal, "WorkloadRolled", "Roll", note).await;
 }
 
 /// Tells of the locations that left the spec: their entries stay, for Quay's database may point to them.

@@ -42,7 +42,7 @@ impl Manifests {
     /// The Quay that reads a resource's bundle.
     pub(super) fn consumer(&self, resource: &Resource) -> Result<Consumer, Failure> {
         let (name, output) = match Source::parse(&resource.object.spec)? {
-            Source::Secret(consumer) => return Ok(consumer),
+            Source::Secret(consumer) => return Ok(*consumer),
             Source::Registry(name) => (name, None),
             Source::Checked(name, output) => (name, Some(output)),
         };

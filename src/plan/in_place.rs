@@ -74,7 +74,7 @@ pub(super) fn editable<'a>(consumer: &Consumer, secret: &'a BundleSecret) -> Res
             ),
         ));
     }
-    secret.config.as_ref().map(|config| config.expose_secret()).ok_or_else(|| {
+    secret.config.as_ref().map(SecretSlice::expose_secret).ok_or_else(|| {
         let name = called(name, secret);
         Failure::new(
             Reason::ConfigMissing,

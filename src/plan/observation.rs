@@ -115,6 +115,8 @@ pub struct BundleSecret {
     pub deleting: bool,
     /// Another tool that keeps it, and would undo what is written.
     pub owner: Option<Owner>,
+    /// When this operator last wrote `config.yaml`, as the Secret tells.
+    pub own_write: Option<Timestamp>,
     /// The field manager that was the last to write its data, if that is not ours.
     pub last_writer: Option<String>,
     /// Whose output it is, if it is one.
@@ -141,6 +143,7 @@ impl BundleSecret {
             immutable: false,
             deleting: false,
             owner: None,
+            own_write: None,
             last_writer: None,
             mark: None,
             config,

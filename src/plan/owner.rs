@@ -1,6 +1,7 @@
 //! Who else keeps a bundle Secret, as its metadata tells: a write into a Secret that another tool keeps would be undone,
 //! and each undoing restarts a registry twice.
 
+use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ManagedFieldsEntry, ObjectMeta};
 use serde_json::Value;
 
@@ -175,6 +176,13 @@ fn data(entry: &ManagedFieldsEntry) -> impl Iterator<Item = &Value> {
 
 fn touches_config(entry: &ManagedFieldsEntry) -> bool {
     data(entry).any(|data| data.get("f:config.yaml").is_some())
+}
+
+/// When this operator last wrote `config.yaml`, if it is still the one that did, by the clock of the API server.
+pub fn own_write(metadata: &ObjectMeta) -> Option<Timestamp> {
+    let ours =
+        managers(metadata).filter(|entry| entry.manager.as_deref() == Some(FIELD_MANAGER) && touches_config(entry));
+    ours.filter_map(|entry| entry.time.as_ref().map(|time| time.0)).max()
 }
 
 /// The field manager, not ours, that was the last to write `config.yaml`; or other data, where nobody has that now.

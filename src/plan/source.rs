@@ -1,8 +1,9 @@
 //! Where a resource says which bundle is meant, and what it says of the Quay that reads it.
 
-use crate::api::quay_storage::{ConsumerEnv, QuayStorageSpec, StsRegionalEndpoints};
+use crate::api::quay_storage::{ConsumerEnv, QuayStorageSpec, StsRegionalEndpoints, Workload};
 use crate::consumer::{Consumer, Environment};
 use crate::reason::{Failure, Reason};
+use crate::rollout::{Runner, Runners};
 
 use super::desired::parsed;
 
@@ -10,7 +11,7 @@ use super::desired::parsed;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Source {
     /// The resource itself; all that is known of the Quay, it says.
-    Secret(Consumer),
+    Secret(Box<Consumer>),
     /// The `QuayRegistry` of this name; it says all that is known of the Quay.
     Registry(String),
     /// The resource itself, for a bundle that is made from another Secret; the `QuayRegistry` of this name is to name that
@@ -33,6 +34,10 @@ const RENDERED: &str = "-quay-config-secret";
 /// Two answers to one question: nobody could tell later which one was meant.
 const BESIDE_REGISTRY: &str = "consumerEnv is given beside registryRef: remove it. With registryRef the environment of Quay's pods is read from the QuayRegistry (overrides.env of components quay and mirror).";
 
+/// The Quay operator rolls its pods itself, and would undo what somebody else writes on them.
+const RESTART_BESIDE_REGISTRY: &str =
+    "restart is given beside registryRef: remove it. With registryRef the Quay operator rolls Quay's pods.";
+
 impl Source {
     /// Reads what a spec says of its bundle.
     ///
@@ -40,13 +45,18 @@ impl Source {
     /// `InvalidSpec`. The schema refuses it too.
     pub fn parse(spec: &QuayStorageSpec) -> Result<Self, Failure> {
         let invalid = |message: &str| Err(Failure::new(Reason::InvalidSpec, message));
+        if spec.registry_ref.is_some() && !spec.restart.is_empty() {
+            return invalid(RESTART_BESIDE_REGISTRY);
+        }
         if let Some(output) = &spec.output_secret {
             return Self::of_output(spec, output);
         }
         match (&spec.registry_ref, &spec.config_bundle_secret) {
             (None, Some(bundle)) => {
                 let environment = environment(&spec.consumer_env)?;
-                Ok(Self::Secret(Consumer { bundle: bundle.clone(), environment, ..Consumer::default() }))
+                let runners = runners(&spec.restart);
+                let consumer = Consumer { bundle: bundle.clone(), environment, runners, ..Consumer::default() };
+                Ok(Self::Secret(Box::new(consumer)))
             }
             (Some(_), None) if spec.consumer_env != ConsumerEnv::default() => invalid(BESIDE_REGISTRY),
             (Some(registry), None) => Ok(Self::Registry(registry.name.clone())),
@@ -87,14 +97,20 @@ impl Source {
             Some(registry) => {
                 Ok(Self::Checked(registry.to_owned(), Output { output: output.to_owned(), source: source.clone() }))
             }
-            None => Ok(Self::Secret(Consumer {
+            None => Ok(Self::Secret(Box::new(Consumer {
                 bundle: output.to_owned(),
                 source: Some(source.clone()),
                 environment: environment(&spec.consumer_env)?,
+                runners: runners(&spec.restart),
                 ..Consumer::default()
-            })),
+            }))),
         }
     }
+}
+
+fn runners(restart: &[Workload]) -> Runners {
+    let runner = |workload: &Workload| Runner { kind: workload.kind, name: workload.name.clone(), is_optional: false };
+    Runners { workloads: restart.iter().map(runner).collect(), are_rolled: true, blocked: None }
 }
 
 fn environment(spec: &ConsumerEnv) -> Result<Environment, Failure> {
@@ -140,15 +156,14 @@ mod tests {
     fn a_bundle_is_named_once_and_with_a_registry_nothing_else_tells_of_its_environment() {
         let source = |yaml: &str| Source::parse(&spec(&format!("{yaml}\nlocations: []")));
         assert_eq!(source("registryRef: {name: a}"), Ok(Source::Registry("a".into())));
-        assert!(
-            matches!(source("configBundleSecret: a"), Ok(Source::Secret(Consumer { bundle, .. })) if bundle == "a")
-        );
+        assert!(matches!(source("configBundleSecret: a"), Ok(Source::Secret(consumer)) if consumer.bundle == "a"));
         for (yaml, says) in [
             ("", "are both missing"),
             ("registryRef: {name: a}\nconfigBundleSecret: b", "are both given"),
             ("registryRef: {name: a}\nconsumerEnv: {AWS_REGION: us-east-1}", "remove it"),
             ("configBundleSecret: a\nconsumerEnv: {AWS_REGION: somewhere}", "consumerEnv.AWS_REGION"),
             ("registryRef: {name: a}\noutputSecret: c", "without configBundleSecret"),
+            ("registryRef: {name: a}\nrestart: [{kind: Deployment, name: quay}]", "the Quay operator rolls"),
             (
                 "registryRef: {name: a}\nconfigBundleSecret: b\noutputSecret: c\nconsumerEnv: {AWS_REGION: us-east-1}",
                 "remove it",

@@ -34,6 +34,8 @@ pub struct Registry {
     pub mirror: Option<PodsEnvironment>,
     /// Which Quay runs, if that is known.
     pub version: Option<QuayVersion>,
+    /// Why the Quay operator does not roll it out, in its own word, if it says so.
+    pub rollout_blocked: Option<String>,
     /// It is being deleted.
     pub deleting: bool,
 }
@@ -92,6 +94,27 @@ struct ComponentOverrides {
 #[serde(default, rename_all = "camelCase")]
 struct Status {
     current_version: Option<String>,
+    conditions: Vec<Condition>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Condition {
+    #[serde(rename = "type")]
+    kind: String,
+    status: String,
+    reason: String,
+}
+
+impl Status {
+    /// Of the condition nothing is taken but a word: its message is somebody else's.
+    fn rollout_blocked(&self) -> Option<String> {
+        let blocked = self.conditions.iter().find(|c| c.kind == "RolloutBlocked" && c.status == "True")?;
+        let is_word = |reason: &&str| {
+            !reason.is_empty() && reason.len() <= 64 && reason.bytes().all(|byte| byte.is_ascii_alphanumeric())
+        };
+        Some(Some(blocked.reason.as_str()).filter(is_word).unwrap_or("for no reason that is a word").to_owned())
+    }
 }
 
 impl Registry {
@@ -119,6 +142,7 @@ impl Registry {
             object_storage,
             quay: environment(component("quay")),
             mirror: has_mirror.then(|| environment(mirror)),
+            rollout_blocked: object.status.as_ref().and_then(Status::rollout_blocked),
             version: object.status.and_then(|status| status.current_version?.parse().ok()),
             deleting: object.metadata.deletion_timestamp.is_some(),
         })

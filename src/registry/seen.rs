@@ -2,9 +2,11 @@
 
 use super::environment::{AWS_DEFAULT_REGION, AWS_REGION, AWS_STS_REGIONAL_ENDPOINTS};
 use super::{ObjectStorage, Overrides, PodsEnvironment, Registry, Setting};
+use crate::api::quay_storage::WorkloadKind;
 use crate::consumer::{Consumer, Environment};
 use crate::place::Region;
 use crate::reason::{Failure, Reason};
+use crate::rollout::{Runner, Runners};
 
 /// What `registryRef` leads to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -129,7 +131,31 @@ impl Registry {
             hindrance: self.hindrance(name),
             identities,
             notes: self.notes(),
+            runners: self.runners(name),
         })
+    }
+
+    /// The Deployments that the Quay operator makes. That of mirror pods may be off though the component is not.
+    fn runners(&self, name: &str) -> Runners {
+        let deployment = |component: &str, is_optional| Runner {
+            kind: WorkloadKind::Deployment,
+            name: format!("{name}-quay-{component}"),
+            is_optional,
+        };
+        let mirror = self.mirror.as_ref().map(|_| deployment("mirror", true));
+        let blocked = self.rollout_blocked.as_ref().map(|reason| {
+            Failure::new(
+                Reason::RolloutBlocked,
+                format!(
+                    "The Quay operator does not roll QuayRegistry {name} out: its condition RolloutBlocked is True ({reason}). `kubectl get quayregistry {name} -o yaml` has its message."
+                ),
+            )
+        });
+        Runners {
+            workloads: [deployment("app", false)].into_iter().chain(mirror).collect(),
+            are_rolled: false,
+            blocked,
+        }
     }
 
     fn gone(&self, name: &str) -> Result<(), Failure> {

@@ -7,13 +7,16 @@ use super::{Row, shortened};
 use crate::api::quay_storage::Mode;
 use crate::plan::{Plan, ProofState};
 use crate::reason::{Failure, Reason, Remedy};
+use crate::rollout::Runs;
 
 /// What a condition says: status, reason, message.
 type Says = (&'static str, Reason, String);
 
 /// The conditions that this operator says.
-const OURS: [&str; 7] =
-    ["Ready", "RoleProven", "StorageProven", "BundleCurrent", "Reconciling", "Stalled", "Suspended"];
+const OURS: [&str; 8] =
+    ["Ready", "RoleProven", "StorageProven", "BundleCurrent", "ConsumerCurrent", "Reconciling", "Stalled", "Suspended"];
+/// The one that is said only where it is known what runs Quay.
+const CONSUMER: &str = "ConsumerCurrent";
 
 /// The API refuses a condition's message over 32 KiB; people read less.
 const MESSAGE_LIMIT: usize = 4096;
@@ -37,19 +40,8 @@ pub(super) fn invalid(
     generation: Option<i64>,
     now: Timestamp,
 ) -> Vec<Condition> {
-    let unknown = |what: &str| (UNKNOWN, failure.reason, format!("{what}: the spec cannot be read."));
-    stamp(
-        vec![
-            ("Ready", (FALSE, failure.reason, failure.message.clone())),
-            ("RoleProven", unknown("Nothing was proven")),
-            ("StorageProven", unknown("Nothing was proven")),
-            ("BundleCurrent", unknown("The bundle was not looked at")),
-            ("Stalled", (TRUE, failure.reason, failure.message.clone())),
-        ],
-        before,
-        generation,
-        now,
-    )
+    let stalled = ("Stalled", (TRUE, failure.reason, failure.message.clone()));
+    nothing_known((failure, "the spec cannot be read."), stalled, before, generation, now)
 }
 
 /// For a resource of which the bundle, or the Quay that reads it, is not known.
@@ -59,23 +51,37 @@ pub(super) fn unresolved(
     generation: Option<i64>,
     now: Timestamp,
 ) -> Vec<Condition> {
-    let unknown = |what: &str| (UNKNOWN, failure.reason, format!("{what}: {}", failure.message));
     let goes_on = match failure.reason.remedy() {
         Remedy::Edit => ("Stalled", (TRUE, failure.reason, failure.message.clone())),
         Remedy::Waits | Remedy::None => ("Reconciling", (TRUE, Reason::ProgressingWithRetry, failure.message.clone())),
     };
-    stamp(
-        vec![
-            ("Ready", (FALSE, failure.reason, failure.message.clone())),
-            ("RoleProven", unknown("Nothing was proven")),
-            ("StorageProven", unknown("Nothing was proven")),
-            ("BundleCurrent", unknown("The bundle was not looked at")),
-            goes_on,
-        ],
-        before,
-        generation,
-        now,
-    )
+    nothing_known((failure, &failure.message), goes_on, before, generation, now)
+}
+
+/// What is said where nothing can be acted on.
+fn nothing_known(
+    (failure, why): (&Failure, &str),
+    goes_on: (&'static str, Says),
+    before: &[Condition],
+    generation: Option<i64>,
+    now: Timestamp,
+) -> Vec<Condition> {
+    let unknown = |what: &str| (UNKNOWN, failure.reason, format!("{what}: {why}"));
+    let consumer = is_followed(before).then(|| (CONSUMER, unknown("What runs Quay is not known")));
+    let mut says = vec![
+        ("Ready", (FALSE, failure.reason, failure.message.clone())),
+        ("RoleProven", unknown("Nothing was proven")),
+        ("StorageProven", unknown("Nothing was proven")),
+        ("BundleCurrent", unknown("The bundle was not looked at")),
+    ];
+    says.extend(consumer);
+    says.push(goes_on);
+    stamp(says, before, generation, now)
+}
+
+/// Whether it was known what runs Quay.
+fn is_followed(before: &[Condition]) -> bool {
+    before.iter().any(|condition| condition.type_ == CONSUMER)
 }
 
 /// For a resource that is suspended: what was said stays said, but not of a spec that `moved`, and nothing is tried.
@@ -84,7 +90,8 @@ pub(super) fn suspended(moved: bool, before: &[Condition], generation: Option<i6
     let said = before.iter().filter(|condition| !moved && is_said(&condition.type_));
     let said = said.map(|condition| Condition { observed_generation: generation, ..condition.clone() });
     let unknown = |kind| (kind, (UNKNOWN, Reason::Suspended, SUSPENDED_UNKNOWN.to_owned()));
-    let unknown = ["Ready", "RoleProven", "StorageProven", "BundleCurrent"].into_iter().filter(|_| moved).map(unknown);
+    let kinds = ["Ready", "RoleProven", "StorageProven", "BundleCurrent"].into_iter();
+    let unknown = kinds.chain(is_followed(before).then_some(CONSUMER)).filter(|_| moved).map(unknown);
     let suspended = ("Suspended", (TRUE, Reason::Suspended, SUSPENDED.to_owned()));
     said.chain(stamp(unknown.chain([suspended]).collect(), before, generation, now)).collect()
 }
@@ -93,7 +100,7 @@ pub(super) fn suspended(moved: bool, before: &[Condition], generation: Option<i6
 pub(super) fn of(
     rows: &[Row<'_>],
     bundle: &str,
-    plan: &Plan,
+    (plan, runs): (&Plan, Option<&Runs>),
     before: &[Condition],
     generation: Option<i64>,
     now: Timestamp,
@@ -105,6 +112,7 @@ pub(super) fn of(
         ("StorageProven", storage_proven(rows)),
         ("BundleCurrent", bundle_current(rows, bundle, &plan.notes)),
     ];
+    conditions.extend(runs.map(|runs| (CONSUMER, consumer_current(runs))));
     let waits = failures(rows, plan.mode).any(|(_, failure)| failure.reason.remedy() != Remedy::Edit);
     match ready.0 {
         TRUE => {}
@@ -248,6 +256,14 @@ fn bundle_alone(rows: &[Row<'_>], bundle: &str) -> Says {
         (UNKNOWN, Reason::NotProven, format!("Secret {bundle} is looked at once a location has an answer."))
     } else {
         (TRUE, Reason::BundleMatches, format!("Secret {bundle} reads as intended."))
+    }
+}
+
+fn consumer_current(runs: &Runs) -> Says {
+    match runs {
+        Runs::Current(message) => (TRUE, Reason::RolledOut, message.clone()),
+        Runs::NotYet(failure) => (FALSE, failure.reason, failure.message.clone()),
+        Runs::Unknown(failure) => (UNKNOWN, failure.reason, failure.message.clone()),
     }
 }
 

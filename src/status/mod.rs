@@ -10,6 +10,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use crate::api::status::{ConfigBundleStatus, QuayStorageStatus, WrittenLocation};
 use crate::plan::{BundleWrite, Plan, ProofState, Standing, Standings};
 use crate::reason::{Failure, Reason};
+use crate::rollout::Runs;
 
 /// What became of a resource in one pass.
 pub enum Outcome<'a> {
@@ -30,6 +31,8 @@ pub enum Outcome<'a> {
         plan: &'a Plan,
         /// What came of its write.
         written: &'a Written,
+        /// Whether Quay runs what was written; none where nobody says what runs it.
+        runs: Option<&'a Runs>,
     },
 }
 
@@ -42,6 +45,8 @@ pub enum Written {
     Done {
         /// Its new resourceVersion.
         resource_version: String,
+        /// When, by the clock of the API server, if it said so.
+        at: Option<Timestamp>,
     },
     /// The API server did not take it; the bundle is as it was.
     Failed(Failure),
@@ -68,7 +73,7 @@ pub fn report(
 ) -> QuayStorageStatus {
     let before = previous.cloned().unwrap_or_default();
     let now = whole_seconds(now);
-    let (bundle, plan, written) = match outcome {
+    let (bundle, plan, written, runs) = match outcome {
         Outcome::Invalid(failure) => {
             return QuayStorageStatus {
                 observed_generation: generation,
@@ -93,7 +98,7 @@ pub fn report(
             };
         }
         Outcome::Suspended { moved } => return suspended::status(*moved, before, generation, now),
-        Outcome::Planned { bundle, plan, written } => (*bundle, *plan, *written),
+        Outcome::Planned { bundle, plan, written, runs } => (*bundle, *plan, *written, *runs),
     };
     let rows = rows(plan, written);
     let proven =
@@ -104,7 +109,7 @@ pub fn report(
         last_handled_reconcile_at: before.last_handled_reconcile_at,
         last_handled_prove_at: before.last_handled_prove_at,
         summary: Some(format!("{right}/{}", rows.len())),
-        conditions: conditions::of(&rows, bundle, plan, &before.conditions, generation, now),
+        conditions: conditions::of(&rows, bundle, (plan, runs), &before.conditions, generation, now),
         config_bundle: Some(config_bundle((bundle, plan), &rows, written, before.config_bundle, now)),
         locations: rows.iter().map(|row| locations::of(row, &before.locations)).collect(),
     }
@@ -170,7 +175,7 @@ fn config_bundle(
 ) -> ConfigBundleStatus {
     let is_same = |before: &&ConfigBundleStatus| before.secret_name == secret_name;
     let (resource_version, last_written_time) = match (written, before.as_ref().filter(is_same)) {
-        (Written::Done { resource_version }, _) => (Some(resource_version.clone()), Some(Time(now))),
+        (Written::Done { resource_version, at }, _) => (Some(resource_version.clone()), Some(Time(at.unwrap_or(now)))),
         (_, Some(before)) => (before.resource_version.clone(), before.last_written_time.clone()),
         (_, None) => (None, None),
     };

@@ -58,7 +58,7 @@ fn status(
     before: Option<&QuayStorageStatus>,
 ) -> QuayStorageStatus {
     let plan = plan(locations);
-    report(&Outcome::Planned { bundle: "bundle", plan: &plan, written }, before, Some(1), at(NOW))
+    report(&Outcome::Planned { bundle: "bundle", plan: &plan, written, runs: None }, before, Some(1), at(NOW))
 }
 
 /// `Ready=True ProvenAndWritten` and so on, in the order in which they stand.
@@ -156,7 +156,7 @@ fn the_transition_time_moves_only_when_a_condition_changes_its_status() {
 fn the_same_outcome_gives_the_same_bytes() {
     let locations =
         [("a", failed(Reason::RoleNotAssumable), kept(Reason::NotProven)), ("b", proven(), Standing::Current)];
-    let first = status(&locations, &Written::Done { resource_version: "7".into() }, None);
+    let first = status(&locations, &Written::Done { resource_version: "7".into(), at: None }, None);
     let second = status(&locations, &Written::NotNeeded, Some(&first));
     assert_eq!(first, second);
     let read_back: QuayStorageStatus = serde_json::from_value(serde_json::to_value(&first).unwrap()).unwrap();
@@ -165,7 +165,8 @@ fn the_same_outcome_gives_the_same_bytes() {
 
 #[test]
 fn the_last_good_proof_and_the_last_write_stay_when_something_fails_later() {
-    let good = status(&[("a", proven(), Standing::Current)], &Written::Done { resource_version: "7".into() }, None);
+    let good =
+        status(&[("a", proven(), Standing::Current)], &Written::Done { resource_version: "7".into(), at: None }, None);
     let bad = status(&[("a", failed(Reason::RoleNotAssumable), Standing::Current)], &Written::NotNeeded, Some(&good));
     assert_eq!(bad.config_bundle, good.config_bundle);
     assert_eq!(bad.locations[0].proof, good.locations[0].proof);
@@ -190,7 +191,8 @@ fn notes_of_the_registry_stand_beside_whatever_is_said_of_the_bundle() {
 
 #[test]
 fn where_the_bundle_is_not_known_what_was_written_and_proven_before_stays_for_later() {
-    let good = status(&[("a", proven(), Standing::Current)], &Written::Done { resource_version: "7".into() }, None);
+    let good =
+        status(&[("a", proven(), Standing::Current)], &Written::Done { resource_version: "7".into(), at: None }, None);
     let lost = |reason: Reason| {
         let failure = Failure::new(reason, "(why, and what to do)");
         report(&Outcome::Unresolved(failure), Some(&good), Some(1), at(NOW))
@@ -227,11 +229,12 @@ fn where_the_bundle_is_not_known_a_proof_from_before_a_refusal_is_not_kept() {
 
 #[test]
 fn where_a_location_was_written_is_remembered_when_the_registry_names_another_bundle_and_not_for_another_quay() {
-    let good = status(&[("a", proven(), Standing::Current)], &Written::Done { resource_version: "7".into() }, None);
+    let good =
+        status(&[("a", proven(), Standing::Current)], &Written::Done { resource_version: "7".into(), at: None }, None);
     let on_another = |follows_registry: bool| {
         let mut plan = plan(&[("a", proven(), kept(Reason::WouldMoveData))]);
         plan.follows_registry = follows_registry;
-        let outcome = Outcome::Planned { bundle: "another", plan: &plan, written: &Written::NotNeeded };
+        let outcome = Outcome::Planned { bundle: "another", plan: &plan, written: &Written::NotNeeded, runs: None };
         report(&outcome, Some(&good), Some(1), at(NOW)).config_bundle.unwrap()
     };
     let followed = on_another(true);

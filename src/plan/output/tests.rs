@@ -24,7 +24,7 @@ fn desired(locations: &[&str]) -> Desired {
     let yaml = format!("configBundleSecret: source\noutputSecret: output\nlocations:\n{locations}");
     let spec: QuayStorageSpec = serde_yaml::from_str(&yaml).unwrap();
     let Ok(Source::Secret(consumer)) = Source::parse(&spec) else { panic!("it names its bundle itself") };
-    Desired::parse(&spec, consumer, &Allowed::any()).unwrap()
+    Desired::parse(&spec, *consumer, &Allowed::any()).unwrap()
 }
 
 fn secret(data: &[(&str, &str)]) -> WholeSecret {

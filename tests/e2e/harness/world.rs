@@ -232,6 +232,7 @@ async fn install(admin: &Client) {
         "deploy/rbac/audiences.yaml",
         "deploy/rbac/annotate.yaml",
         "deploy/rbac/output.yaml",
+        "deploy/rbac/rollout.yaml",
     ];
     INSTALLED
         .get_or_init(|| async {

@@ -1,14 +1,8 @@
-//! The stories of tests/cases: manifests in, the plan, config.yaml and status out, by the very code that the controller
-//! runs. Each folder is a story; `UPDATE=1 cargo test --test stories` writes what comes out, for a person to read.
-
-// A test that cannot go on has failed.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+//! What is seen of a story's manifests, as the operator sees it in a cluster.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::path::Path;
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 use k8s_openapi::jiff::Timestamp;
 use registry_sts::api::QuayStorage;
 use registry_sts::api::quay_storage::Mode;
@@ -24,156 +18,53 @@ use registry_sts::plan::{Approval, Left, Plan, ProofState, Source};
 use registry_sts::reason::{Failure, Reason};
 use registry_sts::registry::{Registry, RegistrySeen};
 use registry_sts::resource::ResourceId;
-use registry_sts::status::{self, Outcome, Written};
+use registry_sts::rollout::{self, Bundle, PodSeen, Runner, Runs, WorkloadSeen};
 use registry_sts::target::Principal;
 use registry_sts::verdict::Step;
 use secrecy::{ExposeSecret as _, SecretSlice, SecretString};
-use serde::Deserialize;
 use serde_yaml::Value;
 
-const NOW: &str = "2026-01-02T03:04:05Z";
+use super::{Told, World, metadata};
 
-/// What the proof room would answer for a location. `proven` where a story says nothing.
-#[derive(Clone, Copy, Default, Deserialize)]
-#[serde(rename_all = "camelCase")]
-enum Told {
-    #[default]
-    Proven,
-    Pending,
-    RoleNotAssumable,
-    PutDenied,
-    AwsUnreachable,
-    /// Proven an hour ago, unreachable now.
-    Stale,
-}
-
-/// Besides the manifests: what AWS and other resources say.
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct World {
-    #[serde(default)]
-    proofs: BTreeMap<String, Told>,
-    #[serde(default)]
-    written: BTreeMap<String, String>,
-    #[serde(default)]
-    claimed: BTreeMap<String, String>,
-    /// The annotations of service accounts.
-    #[serde(default)]
-    accounts: BTreeMap<String, BTreeMap<String, String>>,
-    /// Another resource of the same bundle is older.
-    #[serde(default)]
-    has_elder: bool,
-    /// The change that somebody approves of, by its digest.
-    #[serde(default)]
-    approved: Option<String>,
-    /// Of a suspended resource: its spec is another than the one that status speaks of.
-    #[serde(default)]
-    moved: bool,
-}
-
-#[test]
-fn every_story_goes_as_it_is_told() {
-    let cases = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases");
-    let mut stories: Vec<_> = fs::read_dir(cases).unwrap().map(|entry| entry.unwrap().path()).collect();
-    stories.retain(|path| path.is_dir());
-    stories.sort();
-    assert!(stories.len() >= 10, "there are {} stories", stories.len());
-    let mut wrong = Vec::new();
-    for story in &stories {
-        for (file, text) in told(story) {
-            let path = story.join(file);
-            if std::env::var_os("UPDATE").is_some() {
-                match &text {
-                    Some(text) => fs::write(&path, text).unwrap(),
-                    None => drop(fs::remove_file(&path)),
-                }
-            }
-            if fs::read_to_string(&path).ok() != text {
-                let comes = text.unwrap_or_else(|| "(nothing)".into());
-                wrong.push(format!("{} is not what comes out:\n{comes}", path.display()));
-            }
+/// Whether Quay runs what was written, of workloads and pods as they are told.
+pub(super) fn runs(
+    (desired, plan): (&Desired, &Plan),
+    written: Option<Timestamp>,
+    workloads: &BTreeMap<String, (WorkloadSeen, LabelSelector)>,
+    pods: &[ObjectMeta],
+) -> Option<Runs> {
+    let runners = &desired.consumer.runners;
+    let see = |runner: &Runner| match workloads.get(&runner.called()) {
+        None => Reference::Missing,
+        Some((seen, selector)) => {
+            let labels = selector.match_labels.clone().unwrap_or_default();
+            let is_its_own = |pod: &&ObjectMeta| {
+                labels.iter().all(|(key, value)| pod.labels.as_ref().unwrap().get(key) == Some(value))
+            };
+            let pods = pods.iter().filter(is_its_own).map(PodSeen::of).collect();
+            Reference::Found(WorkloadSeen { pods, ..seen.clone() })
         }
-    }
-    assert!(wrong.is_empty(), "{}\nUPDATE=1 writes what comes out.", wrong.join("\n"));
+    };
+    let seen: Vec<_> = runners.workloads.iter().map(see).collect();
+    let bundle = Bundle { name: &desired.consumer.bundle, written };
+    let judged = || rollout::judge(runners, bundle, &seen);
+    (!runners.workloads.is_empty())
+        .then(|| rollout::beforehand(&desired.consumer, plan, written).unwrap_or_else(judged))
 }
 
-/// The files that come out of a story; none where nothing does.
-fn told(story: &Path) -> [(&'static str, Option<String>); 3] {
-    let mut resource = None;
-    let mut secrets = BTreeMap::new();
-    let mut registries = BTreeMap::new();
-    let mut world = World::default();
-    let input = fs::read_to_string(story.join("input.yaml")).unwrap();
-    for document in serde_yaml::Deserializer::from_str(&input) {
-        let value = Value::deserialize(document).unwrap();
-        match value.get("kind").and_then(Value::as_str) {
-            Some("QuayStorage") => resource = Some(serde_yaml::from_value::<QuayStorage>(value).unwrap()),
-            Some("Secret") => {
-                let name = value["metadata"]["name"].as_str().unwrap().to_owned();
-                secrets.insert(name, value);
-            }
-            Some("QuayRegistry") => {
-                let name = value["metadata"]["name"].as_str().unwrap().to_owned();
-                registries.insert(name, Registry::read(&serde_json::to_value(value).unwrap()).unwrap());
-            }
-            None => world = serde_yaml::from_value(value).unwrap(),
-            Some(other) => panic!("{}: what is a {other}?", story.display()),
-        }
-    }
-    let resource = resource.expect("a story has a QuayStorage");
-    let now: Timestamp = NOW.parse().unwrap();
-    let allowed = Allowed {
-        endpoints: ["https://minio.example.com:9000".parse().unwrap()].into_iter().collect(),
-        audiences: Some(["sts.amazonaws.com".to_owned()].into()),
-    };
-    if resource.spec.suspend {
-        let outcome = Outcome::Suspended { moved: world.moved };
-        let status = status::report(&outcome, resource.status.as_ref(), Some(2), now);
-        let status = serde_yaml::to_string(&status).unwrap();
-        return [("plan.txt", None), ("config.yaml", None), ("status.yaml", Some(status))];
-    }
-    let desired = desired(&resource, &registries, &allowed);
-    let bundle = resource.status.as_ref().and_then(|status| status.config_bundle.clone());
-    let left = Left { bundle, generation: Some(1), now };
-    let plan = desired.as_ref().ok().map(|desired| Plan::make(desired, &observe(desired, &secrets, &world, left)));
-    let written = match plan.as_ref().map(|plan| (&plan.held, &plan.write)) {
-        Some((Some(held), Some(_))) => Written::Failed(held.failure.clone()),
-        Some((None, Some(_))) => Written::Done { resource_version: "1002".into() },
-        Some((_, None)) | None => Written::NotNeeded,
-    };
-    let outcome = match (&desired, &plan) {
-        (Ok(desired), Some(plan)) => Outcome::Planned { bundle: &desired.consumer.bundle, plan, written: &written },
-        (Err(Undesired::Invalid(failure)), _) => Outcome::Invalid(failure.clone()),
-        (Err(Undesired::Unresolved(failure)), _) => Outcome::Unresolved(failure.clone()),
-        (Ok(_), None) => unreachable!("what can be parsed is planned"),
-    };
-    let status = status::report(&outcome, resource.status.as_ref(), Some(1), now);
-    let made = plan.as_ref().filter(|plan| plan.held.is_none());
-    let config = made.and_then(|plan| plan.write.as_ref()).map(|write| write.config.expose_secret().to_owned());
-    [
-        ("plan.txt", plan.as_ref().map(ToString::to_string)),
-        ("config.yaml", config),
-        ("status.yaml", Some(serde_yaml::to_string(&status).unwrap())),
-    ]
-}
-
-fn metadata(secret: &Value) -> ObjectMeta {
-    serde_yaml::from_value(secret["metadata"].clone()).unwrap()
-}
-
-enum Undesired {
+pub(super) enum Undesired {
     Invalid(Failure),
     Unresolved(Failure),
 }
 
 /// A registry that is not told does not exist.
-fn desired(
+pub(super) fn desired(
     resource: &QuayStorage,
     registries: &BTreeMap<String, Registry>,
     allowed: &Allowed,
 ) -> Result<Desired, Undesired> {
     let consumer = match Source::parse(&resource.spec).map_err(Undesired::Invalid)? {
-        Source::Secret(consumer) => consumer,
+        Source::Secret(consumer) => *consumer,
         Source::Registry(name) => {
             let seen =
                 registries.get(&name).cloned().map_or(RegistrySeen::Missing, |one| RegistrySeen::Found(Box::new(one)));
@@ -188,7 +79,7 @@ fn desired(
     Desired::parse(&resource.spec, consumer, allowed).map_err(Undesired::Invalid)
 }
 
-fn observe(desired: &Desired, secrets: &BTreeMap<String, Value>, world: &World, left: Left) -> Observation {
+pub(super) fn observe(desired: &Desired, secrets: &BTreeMap<String, Value>, world: &World, left: Left) -> Observation {
     let now = left.now;
     let data = |name: &str| -> Option<BTreeMap<String, SecretString>> {
         let data = secrets.get(name)?.get("stringData").cloned().unwrap_or_default();

@@ -1,0 +1,152 @@
+//! Following what runs Quay until it runs what was written, and rolling it where that is asked for.
+
+use std::time::{Duration, Instant};
+
+use k8s_openapi::jiff::Timestamp;
+
+use super::memory::{Memory, Rollout, RolloutOf};
+use super::{Context, report};
+use crate::api::QuayStorage;
+use crate::cluster::{ApiProblem, workloads};
+use crate::plan::observation::Reference;
+use crate::plan::{Desired, Plan, Standings};
+use crate::resource::ResourceId;
+use crate::rollout::{self, Bundle, Roll, Runner, Runs, WorkloadSeen};
+use crate::status::Written;
+
+/// No watch tells of workloads: they are looked at again after a share of the time since the write, within these.
+const SOONEST: Duration = Duration::from_secs(5);
+const LATEST: Duration = Duration::from_mins(5);
+const SHARE: i32 = 4;
+
+/// What is known of the rollout.
+pub(super) struct Followed {
+    /// Whether Quay runs what was written; none where nobody says what runs it.
+    pub(super) runs: Option<Runs>,
+    /// When to look again.
+    pub(super) look_again: Option<Duration>,
+}
+
+/// Looks at what runs Quay, unless it is known to run what was written, and rolls what is ours to roll.
+pub(super) async fn follow(
+    context: &Context,
+    who: &ResourceId,
+    resource: &QuayStorage,
+    desired: &Desired,
+    (plan, written): (&Plan, &Written),
+    memory: &mut Memory,
+) -> Followed {
+    let consumer = &desired.consumer;
+    if consumer.runners.workloads.is_empty() {
+        memory.rollout = None;
+        return Followed { runs: None, look_again: None };
+    }
+    let settled = |runs| Followed { runs: Some(runs), look_again: None };
+    let written = last_write(resource, &consumer.bundle, written, memory);
+    let said = said_current(resource, written).filter(|_| memory.rollout.is_none());
+    // What was said of a bundle that is not looked at yet stays said.
+    let is_unseen = said.is_some() && plan.standings == Standings::NotLooked;
+    if let Some(runs) = rollout::beforehand(consumer, plan, written).filter(|_| !is_unseen) {
+        memory.rollout = None;
+        return settled(runs);
+    }
+    let bundle = Bundle { name: &consumer.bundle, written };
+    let of = RolloutOf { bundle: consumer.bundle.clone(), written, runners: consumer.runners.clone() };
+    if let Some(message) = said {
+        memory.rollout = Some(Rollout { at: Instant::now(), of: of.clone(), runs: Runs::Current(message) });
+    }
+    let pace = pace(written);
+    if let Some(known) = memory.rollout.as_ref().filter(|known| known.of == of) {
+        let wait = pace.saturating_sub(known.at.elapsed());
+        if matches!(known.runs, Runs::Current(_)) {
+            return settled(known.runs.clone());
+        }
+        if !wait.is_zero() {
+            return Followed { runs: Some(known.runs.clone()), look_again: Some(wait) };
+        }
+    }
+    let runs = look(context, who, resource, desired, bundle).await;
+    memory.rollout = Some(Rollout { at: Instant::now(), of, runs: runs.clone() });
+    let look_again = (!matches!(runs, Runs::Current(_))).then_some(pace);
+    Followed { runs: Some(runs), look_again }
+}
+
+async fn look(
+    context: &Context,
+    who: &ResourceId,
+    resource: &QuayStorage,
+    desired: &Desired,
+    bundle: Bundle<'_>,
+) -> Runs {
+    let runners = &desired.consumer.runners;
+    let mut seen = Vec::with_capacity(runners.workloads.len());
+    for runner in &runners.workloads {
+        seen.push(read(context, who, runner, runners.are_rolled).await);
+    }
+    for roll in rollout::rolls(runners, bundle, &seen) {
+        match workloads::roll(&context.client, &who.namespace, &roll).await {
+            Ok(()) => report::rolled(context, resource, &roll, bundle.name).await,
+            // Somebody else was faster: it is looked at again.
+            Err(ApiProblem::Conflict | ApiProblem::NotFound) => {}
+            Err(problem) => not_rolled(context, who, runners, (&roll, &problem), &mut seen).await,
+        }
+    }
+    rollout::judge(runners, bundle, &seen)
+}
+
+async fn read(context: &Context, who: &ResourceId, runner: &Runner, are_rolled: bool) -> Reference<WorkloadSeen> {
+    match workloads::read(&context.client, &who.namespace, runner.kind, &runner.name).await {
+        Ok(seen) => Reference::Found(seen),
+        Err(ApiProblem::NotFound) => Reference::Missing,
+        Err(ApiProblem::Forbidden) => Reference::Forbidden { grant: grant(context, who, are_rolled).await },
+        Err(problem) => Reference::Unreadable { why: problem.to_string() },
+    }
+}
+
+/// What keeps a workload from being rolled is what is then known of it.
+async fn not_rolled(
+    context: &Context,
+    who: &ResourceId,
+    runners: &rollout::Runners,
+    (roll, problem): (&Roll, &ApiProblem),
+    seen: &mut [Reference<WorkloadSeen>],
+) {
+    let of_it = runners.workloads.iter().zip(seen).find(|(runner, _)| **runner == roll.runner);
+    if let Some((_, seen)) = of_it {
+        *seen = match problem {
+            ApiProblem::Forbidden => Reference::Forbidden { grant: grant(context, who, true).await },
+            problem => Reference::Unreadable { why: format!("its change was refused: {problem}") },
+        };
+    }
+}
+
+async fn grant(context: &Context, who: &ResourceId, are_rolled: bool) -> String {
+    if are_rolled { context.grants.restart(&who.namespace).await } else { context.grants.rollout(&who.namespace).await }
+}
+
+/// When this operator last wrote the bundle: just now, or as status tells, or as the Secret does, where a process ended
+/// before it could report.
+fn last_write(resource: &QuayStorage, bundle: &str, written: &Written, memory: &Memory) -> Option<Timestamp> {
+    let now = match written {
+        Written::Done { at, .. } => *at,
+        Written::NotNeeded | Written::Failed(_) => None,
+    };
+    let status = resource.status.as_ref().and_then(|status| status.config_bundle.as_ref());
+    let status = status.filter(|left| left.secret_name == bundle);
+    let reported = status.and_then(|left| left.last_written_time.as_ref()).map(|time| time.0);
+    let secret = memory.own_write.as_ref().filter(|(secret, _)| secret == bundle).map(|(_, at)| *at);
+    now.into_iter().chain(reported).chain(secret).max()
+}
+
+/// What status says of that very write, if it says that Quay runs it: no pod gets older.
+fn said_current(resource: &QuayStorage, written: Option<Timestamp>) -> Option<String> {
+    let status = resource.status.as_ref().filter(|s| s.observed_generation == resource.metadata.generation)?;
+    let reported = status.config_bundle.as_ref()?.last_written_time.as_ref().map(|time| time.0);
+    let said = status.conditions.iter().find(|c| c.type_ == "ConsumerCurrent" && c.status == "True")?;
+    (written <= reported).then(|| said.message.clone())
+}
+
+fn pace(written: Option<Timestamp>) -> Duration {
+    let since = written.map(|at| Timestamp::now().duration_since(at) / SHARE);
+    since.and_then(|since| Duration::try_from(since).ok()).unwrap_or_default().clamp(SOONEST, LATEST)
+}
