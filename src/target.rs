@@ -75,8 +75,8 @@ impl Principal {
 pub struct Target {
     /// Who assumes the role.
     pub principal: Principal,
-    /// The role.
-    pub role: RoleArn,
+    /// The role; none where the key itself opens the storage, as with `S3Storage`.
+    pub role: Option<RoleArn>,
     /// The STS hosts that Quay asks.
     pub sts: StsEndpoints,
     /// Where the bucket is.
@@ -104,6 +104,25 @@ impl Target {
         }
     }
 
+    /// Who opens the storage, for people: the role, or the key where there is none.
+    pub fn holder(&self) -> String {
+        self.role.as_ref().map_or_else(|| self.principal.told(), ToString::to_string)
+    }
+
+    /// The partition of the role; without one that of the bucket.
+    pub fn partition(&self) -> Partition {
+        let of_bucket = || match &self.endpoint {
+            Endpoint::Region(region) => Partition::of_region(region.as_str()).unwrap_or(Partition::Aws),
+            Endpoint::Url(_) => Partition::Aws,
+        };
+        self.role.as_ref().map_or_else(of_bucket, RoleArn::partition)
+    }
+
+    /// The account of the role; empty where there is none.
+    pub fn account(&self) -> &str {
+        self.role.as_ref().map_or("", RoleArn::account)
+    }
+
     /// What Quay puts before every key, after its own normalisation.
     pub fn prefix(&self) -> String {
         crate::place::key_prefix(self.storage_path.as_str())
@@ -112,7 +131,8 @@ impl Target {
     /// A hash of everything that the role's credentials depend on.
     pub fn session_key(&self) -> [u8; 32] {
         let driver = self.sts.driver.host();
-        fingerprint(self.principal.parts().into_iter().chain([self.role.as_str(), &driver]))
+        let role = self.role.as_ref().map_or("", RoleArn::as_str);
+        fingerprint(self.principal.parts().into_iter().chain([role, &driver]))
     }
 
     /// A hash of everything that the outcome of a proof depends on.

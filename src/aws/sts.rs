@@ -13,12 +13,12 @@ use crate::verdict::Answer;
 /// pin it.
 pub const SESSION_NAME: &str = "quay";
 
-/// A role's temporary credentials. They have no Debug.
+/// Credentials that S3 is asked with: a role's temporary ones, or a key's own. They have no Debug.
 #[derive(Clone)]
 pub struct Session {
     access_key_id: String,
     secret_access_key: SecretString,
-    token: SecretString,
+    token: Option<SecretString>,
 }
 
 impl Session {
@@ -33,14 +33,19 @@ impl Session {
         Ok(Self {
             access_key_id: credentials.access_key_id,
             secret_access_key: credentials.secret_access_key.into(),
-            token: credentials.session_token.into(),
+            token: Some(credentials.session_token.into()),
         })
     }
 
+    /// The key itself, for a storage that it opens without a role.
+    pub fn of_key(key: &AccessKey) -> Self {
+        Self { access_key_id: key.id().to_owned(), secret_access_key: key.secret().clone(), token: None }
+    }
+
     pub(super) fn credentials(&self) -> Credentials {
-        let token = self.token.expose_secret().to_owned();
+        let token = self.token.as_ref().map(|token| token.expose_secret().to_owned());
         let secret = self.secret_access_key.expose_secret();
-        Credentials::new(&self.access_key_id, secret, Some(token), None, "registry-sts")
+        Credentials::new(&self.access_key_id, secret, token, None, "registry-sts")
     }
 }
 

@@ -60,7 +60,7 @@ impl Case {
             resource: resource.to_owned(),
             location: location.name.clone(),
             namespace: namespace.unwrap_or_default().to_owned(),
-            role: target.as_ref().ok().map(|target| target.role.to_string()).or(named),
+            role: target.as_ref().ok().and_then(|target| Some(target.role.as_ref()?.to_string())).or(named),
             place: wanted.map(|wanted| wanted.place().to_string()),
             target,
         }

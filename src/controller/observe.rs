@@ -11,6 +11,7 @@ use super::principals::{self, note};
 use super::{Context, Stored, consumer, output};
 use crate::api::QuayStorage;
 use crate::api::quay_storage::Mode;
+use crate::arn::RoleArn;
 use crate::cluster::version::Version;
 use crate::cluster::{ApiProblem, secrets};
 use crate::fingerprint::{fingerprint, hex};
@@ -244,7 +245,13 @@ fn claim_of<'a>(resource: &'a QuayStorage, bundle: &str, location: &str) -> Clai
 /// What a proof is of: uid and version of the key's Secret or the account, and a hash of what is no secret.
 fn proof_of(target: &Target, principal: Option<&Version>) -> String {
     let sts = target.sts.driver.host();
-    let parts = [target.role.as_str(), target.bucket.as_str(), &target.prefix(), target.region(), &sts];
+    let parts = [
+        target.role.as_ref().map_or("", RoleArn::as_str),
+        target.bucket.as_str(),
+        &target.prefix(),
+        target.region(),
+        &sts,
+    ];
     let endpoint_gets_sts = target.endpoint_gets_sts.map(|gets| if gets { "true" } else { "false" });
     let hash = fingerprint(parts.into_iter().chain(endpoint_gets_sts));
     let hash = hex(hash.get(..8).unwrap_or_default());

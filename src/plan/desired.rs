@@ -113,7 +113,7 @@ impl Wanted {
         let region = environment.default_region.as_ref();
         Target {
             principal,
-            role,
+            role: Some(role),
             sts,
             endpoint: self.endpoint.clone(),
             endpoint_gets_sts: match &self.endpoint {

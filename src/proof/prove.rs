@@ -73,8 +73,12 @@ impl Prover {
                 (tried, Some(pod_start))
             }
         };
+        let assumed = match &target.role {
+            Some(_) => Verdict::Passed,
+            None => Verdict::NotTried("the key itself opens the storage"),
+        };
         let mut findings = Findings {
-            steps: vec![(Step::Principal, Verdict::Passed), (Step::AssumeRole, Verdict::Passed)],
+            steps: vec![(Step::Principal, Verdict::Passed), (Step::AssumeRole, assumed)],
             principal: None,
             notes: self.notes(target, tried.keeps_versions),
         };
@@ -104,10 +108,10 @@ impl Prover {
             Ok(session) => session,
             Err(verdict) => return verdict,
         };
-        if matches!(target.endpoint, Endpoint::Region(_)) && target.role.partition() != Partition::Aws {
+        if matches!(target.endpoint, Endpoint::Region(_)) && target.partition() != Partition::Aws {
             return Verdict::Unknown(format!(
                 "config-tool asks s3.amazonaws.com when a pod starts, which knows nothing of partition {}: whether Quay's pods start there cannot be known here",
-                target.role.partition().as_str()
+                target.partition().as_str()
             ));
         }
         let aws = self.aws.trusting(target.certificates.as_ref());
@@ -131,6 +135,10 @@ impl Prover {
         session: &Session,
         terms: Terms<'_>,
     ) -> Result<Session, Verdict> {
+        if target.role.is_none() {
+            // There is no role to ask for.
+            return Ok(session.clone());
+        }
         // A Quay of an unknown version may ask either; of the two the endpoint is the one that may not answer.
         let elsewhere = match &target.endpoint {
             Endpoint::Url(url) if target.endpoint_gets_sts != Some(false) => Some(StsEndpoint::Elsewhere(url.clone())),
@@ -173,7 +181,7 @@ impl Prover {
                     format!(
                         "config-tool of Quay 3.17 and later sends AssumeRole to endpointUrl when a pod starts, and {} does not grant {} to {}: Quay's pods would not start. Let that host answer AssumeRole for this role, or use region for AWS S3.",
                         host.host(),
-                        target.role,
+                        target.holder(),
                         target.principal.told()
                     ),
                 )))

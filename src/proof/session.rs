@@ -96,13 +96,21 @@ impl Sessions {
         name: SessionName,
         namespace: &str,
     ) -> Result<Session, NoSession> {
+        let role = match (&target.role, &target.principal) {
+            (Some(role), _) => role,
+            (None, Principal::Key(key)) => return Ok(Session::of_key(key)),
+            (None, Principal::Account(_)) => {
+                let message = "There is no role, and a service account opens no storage without one.";
+                return Err(NoSession::NoPrincipal(Failure::new(Reason::AccountUnusable, message)));
+            }
+        };
         match &target.principal {
             Principal::Key(key) => {
                 let certificates =
                     target.certificates.as_ref().filter(|_| matches!(endpoint, StsEndpoint::Elsewhere(_)));
                 let aws = self.aws.trusting(certificates);
                 self.turnstile.pass(namespace).await;
-                let answer = match aws.assume_role(key, &target.role, endpoint).await {
+                let answer = match aws.assume_role(key, role, endpoint).await {
                     Ok(session) => return Ok(session),
                     Err(answer) => answer,
                 };
@@ -117,8 +125,7 @@ impl Sessions {
             Principal::Account(account) => {
                 let token = self.token(account).await.map_err(NoSession::NoPrincipal)?;
                 self.turnstile.pass(namespace).await;
-                let assumed =
-                    self.aws.assume_role_with_web_identity(&token, &target.role, &name.text(), endpoint).await;
+                let assumed = self.aws.assume_role_with_web_identity(&token, role, &name.text(), endpoint).await;
                 assumed.map_err(|answer| NoSession::Answered(answer, None))
             }
         }

@@ -33,7 +33,7 @@ pub fn judge(step: Step, answer: &Answer, subject: &Subject<'_>) -> Failure {
 }
 
 fn tried(step: Step, target: &Target) -> String {
-    let (role, place) = (&target.role, format!("s3://{}/{}", target.bucket, target.prefix()));
+    let (role, place) = (target.holder(), format!("s3://{}/{}", target.bucket, target.prefix()));
     let on_s3 = |what: &str| format!("{what} with {role} at {}", s3_host(target));
     match (step, &target.principal) {
         (Step::Principal | Step::AssumeRole, Principal::Key(key)) => {
@@ -112,7 +112,7 @@ fn advice(step: Step, reason: Reason, answer: &Answer, subject: &Subject<'_>) ->
             target.region(),
             target.region()
         ),
-        Reason::BucketMissing => format!("There is no bucket {} in partition {}. Create it, or correct bucket.", target.bucket, target.role.partition().as_str()),
+        Reason::BucketMissing => format!("There is no bucket {} in partition {}. Create it, or correct bucket.", target.bucket, target.partition().as_str()),
         Reason::BucketElsewhere => match answer.region() {
             Some(region) => format!("The bucket {} is in {region}. Set region: {region}.", target.bucket),
             None => format!("The bucket {} is in another region than {}. Correct region.", target.bucket, target.region()),
@@ -143,11 +143,11 @@ fn answer_blames(answer: &Answer) -> Option<super::Blame> {
 /// Who has to act where it is neither the role's owner nor the bucket's.
 fn outside(blame: super::Blame, subject: &Subject<'_>) -> Option<String> {
     let how = if blame.explicit { "denies it" } else { "does not allow it" };
-    let role = &subject.target.role;
+    let role = subject.target.holder();
     Some(match blame.policy {
         Policy::ServiceControl => format!(
             "AWS says that a service control policy of the organization {how}: nothing in account {} can change that. Ask the organization's administrators.",
-            role.account()
+            subject.target.account()
         ),
         Policy::ResourceControl => format!(
             "AWS says that a resource control policy of the organization {how}. Ask the organization's administrators."
@@ -168,7 +168,7 @@ fn role_not_assumable(answer: &Answer, subject: &Subject<'_>) -> String {
     if let Some(super::Blame { policy: Policy::Resource, explicit: true }) = blame {
         return format!(
             "AWS says that the trust policy of {} denies it. Remove that statement. It is tried again by itself.",
-            target.role
+            target.holder()
         );
     }
     let trusted = match (&target.principal, subject.caller) {
@@ -189,12 +189,11 @@ fn role_not_assumable(answer: &Answer, subject: &Subject<'_>) -> String {
         trusted,
         "that no condition of it asks for what Quay cannot send (sts:ExternalId, MFA, session tags, a source identity) or where it does not ask from (aws:SourceVpce, aws:SourceIp)".to_owned(),
     ];
-    let accounts_differ = subject.caller.and_then(account_of).is_some_and(|account| account != target.role.account());
+    let accounts_differ = subject.caller.and_then(account_of).is_some_and(|account| account != target.account());
     let identity_policy = blame.is_some_and(|blame| blame.policy == Policy::Identity);
     if accounts_differ || identity_policy {
         let why = if identity_policy { "AWS says so" } else { "the accounts differ" };
-        let statement =
-            serde_json::json!({"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": target.role.as_str()});
+        let statement = serde_json::json!({"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": target.holder()});
         checks.push(format!("that the user's own policy allows it ({why}): {statement}"));
     } else if subject.caller.is_none() && matches!(target.principal, Principal::Key(_)) {
         checks.push("and, where user and role are in different accounts, that the user's own policy allows sts:AssumeRole on this role".to_owned());
@@ -216,7 +215,7 @@ fn token_refused(target: &Target) -> String {
     };
     format!(
         "AWS does not accept the token of {subject}. Check that account {} has an identity provider for the cluster's issuer (the `iss` of its tokens), that the provider lists the audience {audience}, and that the issuer's keys can be read from the internet. It is tried again by itself.",
-        target.role.account()
+        target.account()
     )
 }
 
@@ -261,15 +260,15 @@ fn missing(action: &str, target: &Target) -> String {
     format!(
         "The role's permissions lack {action}{lists}. Add {} to a policy of {}. It is tried again by itself.",
         statement(action, target),
-        target.role
+        target.holder()
     )
 }
 
 fn statement(action: &str, target: &Target) -> String {
     let prefix = target.prefix();
     let storage = policy::Storage {
-        partition: target.role.partition(),
-        account: target.role.account(),
+        partition: target.partition(),
+        account: target.account(),
         bucket: target.bucket.as_str(),
         prefix: &prefix,
         region: target.region(),

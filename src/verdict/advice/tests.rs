@@ -12,7 +12,7 @@ fn key() -> Principal {
 fn target(principal: Principal, endpoint: Endpoint) -> Target {
     Target {
         principal,
-        role: "arn:aws:iam::123492922789:role/example-role".parse().unwrap(),
+        role: "arn:aws:iam::123492922789:role/example-role".parse().ok(),
         sts: Environment::default().sts(),
         endpoint,
         endpoint_gets_sts: None,
