@@ -197,6 +197,14 @@ reasons! {
     Contested: Edit,
     /// Another `QuayStorage` writes this location.
     LocationClaimed: Edit,
+    /// What stood in the bundle before is kept, to be put back.
+    BackupMade: None,
+    /// What stood in the bundle before is not known.
+    NoBackup: None,
+    /// The operator may not keep what stands in the bundle, as it was asked to.
+    BackupForbidden: Waits,
+    /// What stands in the bundle could not be kept.
+    BackupFailed: Waits,
     /// Nothing was written that Quay could run.
     NothingWritten: Waits,
     /// Quay runs what was written.

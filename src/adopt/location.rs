@@ -1,9 +1,5 @@
 //! A location of a `QuayStorage` that says what an entry of the bundle says.
 
-use std::collections::BTreeMap;
-
-use secrecy::SecretString;
-
 use super::fill_in;
 use crate::api::auth::{AccessKey as KeyReference, Auth, SecretRef, WebIdentity};
 use crate::api::quay_storage::{Location, SignatureVersion as Asked};
@@ -69,7 +65,7 @@ fn adopted(name: &LocationName, arguments: &StandingArguments, of: &Of<'_>) -> R
     let mut remarks = Vec::new();
     let (role_arn, auth, key) = match (&arguments.role_arn, &arguments.access_key_id, &arguments.secret_access_key) {
         (Some(role), Some(id), Some(secret)) => {
-            let key = access_key(id, secret).ok_or(
+            let key = AccessKey::new(id, secret).ok_or(
                 "its sts_user_access_key and sts_user_secret_key are not those of an IAM user's access key (AKIA…): correct them there, or let them be written from a Secret.",
             )?;
             (
@@ -116,7 +112,7 @@ fn migrated(name: &LocationName, arguments: &StandingArguments, of: &Of<'_>) -> 
         "The entry is of S3Storage: a key, and no role. This location would make it STSS3Storage at the same place, which restarts Quay. Fill in the role; or remove this location, and the entry stays as it is.".to_owned(),
     ];
     let key = match (&arguments.access_key_id, &arguments.secret_access_key) {
-        (Some(id), Some(secret)) => access_key(id, secret)
+        (Some(id), Some(secret)) => AccessKey::new(id, secret)
             .map_or(KeyOf::Elsewhere, |key| KeyOf::Entry { key, arguments: ["s3_access_key", "s3_secret_key"] }),
         _ => KeyOf::Elsewhere,
     };
@@ -187,11 +183,4 @@ fn by_account(of: &Of<'_>, remarks: &mut Vec<String>) -> Auth {
         annotate_service_account: false,
     };
     Auth { access_key: None, web_identity: Some(identity) }
-}
-
-/// The key, if the operator takes it for one.
-pub(super) fn access_key(id: &SecretString, secret: &SecretString) -> Option<AccessKey> {
-    let data: BTreeMap<String, SecretString> =
-        [("AWS_ACCESS_KEY_ID".to_owned(), id.clone()), ("AWS_SECRET_ACCESS_KEY".to_owned(), secret.clone())].into();
-    AccessKey::from_secret("", &data).ok()
 }

@@ -16,7 +16,8 @@ use std::collections::BTreeSet;
 use secrecy::ExposeSecret as _;
 
 use crate::api::QuayStorageSpec;
-use crate::api::quay_storage::{Apply, ConsumerEnv, DeletionPolicy, Preference, RegistryRef, Verification};
+use crate::api::quay::{ConsumerEnv, RegistryRef};
+use crate::api::quay_storage::{Apply, DeletionPolicy, Preference, Verification};
 use crate::bundle::ConfigYaml;
 use crate::consumer::Consumer;
 use crate::place::Endpoint;

@@ -2,7 +2,7 @@
 
 use secrecy::{ExposeSecret as _, SecretString};
 
-use super::location::{Adopted, KeyOf, access_key};
+use super::location::{Adopted, KeyOf};
 use super::{Bundle, fill_in};
 use crate::api::QuayStorageSpec;
 use crate::bundle::ConfigYaml;
@@ -43,6 +43,7 @@ impl Preview {
             has_elder: false,
             left: Left::default(),
             approval: Approval::Waived,
+            backup: None,
         };
         let plan = Plan::make(&desired, &seen);
         let failures = match plan.standings {
@@ -86,5 +87,5 @@ fn observed(bundle: &Bundle, location: &DesiredLocation, adopted: &Adopted) -> O
 /// A key that stands in for one that is not known. A diff shows none.
 fn filled_in() -> Result<AccessKey, Failure> {
     let (id, secret) = (SecretString::from(fill_in::KEY_ID), SecretString::from("fill-in"));
-    access_key(&id, &secret).ok_or_else(|| Failure::new(Reason::MissingKey, "There is no key."))
+    AccessKey::new(&id, &secret).ok_or_else(|| Failure::new(Reason::MissingKey, "There is no key."))
 }

@@ -1,6 +1,7 @@
 //! The custom resources as the API server stores them: serde types, CEL rules, printer columns. No logic.
 
 pub mod auth;
+pub mod quay;
 pub mod quay_storage;
 pub mod status;
 

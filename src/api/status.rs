@@ -31,7 +31,8 @@ pub struct QuayStorageStatus {
     #[serde(default)]
     pub summary: Option<String>,
 
-    /// `Ready`, `RoleProven`, `StorageProven`, `BundleCurrent`; `ConsumerCurrent` where it is known what runs Quay; `Reconciling`, `Stalled` and `Suspended` only while they are
+    /// `Ready`, `RoleProven`, `StorageProven`, `BundleCurrent`; `ConsumerCurrent` where it is known what runs Quay; `Restorable`
+    /// with deletionPolicy Restore; `Reconciling`, `Stalled` and `Suspended` only while they are
     /// true.
     #[serde(default)]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]

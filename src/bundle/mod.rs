@@ -147,6 +147,11 @@ impl ConfigYaml {
         found.map(|pair| FoundEntry::of(&pair.value))
     }
 
+    /// Whether the entry of a name is of the driver that we write.
+    pub fn has_sts(&self, name: &LocationName) -> bool {
+        self.entry(name).is_some_and(|found| found.driver == storage::DRIVER)
+    }
+
     /// The id of the access key that the entry of a name has, if one can be read there.
     pub fn access_key_id(&self, name: &LocationName) -> Option<&str> {
         let Kind::List { items, .. } = &self.location(name.as_str())?.value.kind else { return None };

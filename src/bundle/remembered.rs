@@ -98,6 +98,11 @@ impl Remembered {
         }
     }
 
+    /// The names of the locations that the write is about.
+    pub fn locations(&self) -> impl Iterator<Item = &str> {
+        self.locations.keys().map(String::as_str)
+    }
+
     /// The serialised form, to be kept where secrets are kept.
     pub fn to_text(&self) -> SecretString {
         // Nothing in it can fail to be serialised; an empty text is one that nobody reads back.

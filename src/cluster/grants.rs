@@ -63,6 +63,11 @@ impl Grants {
         self.bind(namespace, "registry-sts-rollout").await
     }
 
+    /// The command that lets the operator keep what stands in bundles of a namespace, to be put back.
+    pub async fn restore(&self, namespace: &str) -> String {
+        self.bind(namespace, "registry-sts-restore").await
+    }
+
     /// The command that lets it roll that, too.
     pub async fn restart(&self, namespace: &str) -> String {
         self.bind(namespace, "registry-sts-restart").await

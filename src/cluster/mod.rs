@@ -2,6 +2,7 @@
 //! the API server's answers mean.
 
 pub mod accounts;
+pub mod backups;
 pub mod grants;
 pub mod namespaces;
 pub mod outputs;

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::secrets::FIELD_MANAGER;
 use super::{ApiProblem, answered};
-use crate::api::quay_storage::WorkloadKind;
+use crate::api::quay::WorkloadKind;
 use crate::rollout::{PodSeen, ROLLED_FOR, Roll, WorkloadSeen};
 
 /// A pod that has ended runs nothing, however old it is.

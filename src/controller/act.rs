@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use k8s_openapi::jiff::SignedDuration;
 
-use super::Context;
-use super::memory::{Inputs, Unreported};
+use super::memory::{Inputs, Memory, Unreported};
 use super::observe::Seen;
+use super::{Context, backup};
+use crate::api::QuayStorage;
 use crate::cluster::secrets::Wrote;
 use crate::cluster::{ApiProblem, outputs, secrets};
 use crate::plan::{Desired, Held, Plan, Standings};
@@ -58,9 +59,21 @@ impl Acted {
 }
 
 /// Carries the plan out.
-pub(super) async fn act(context: &Context, who: &ResourceId, desired: &Desired, plan: &Plan) -> Acted {
+pub(super) async fn act(
+    context: &Context,
+    who: &ResourceId,
+    resource: &QuayStorage,
+    desired: &Desired,
+    (seen, plan): (&Seen, &Plan),
+    memory: &mut Memory,
+) -> Acted {
     let Some(write) = &plan.write else { return Acted::NotNeeded };
     let secret = &write.secret_name;
+    if let (Some(remembered), Some((_, backup))) = (&write.remembered, &seen.observation.backup)
+        && let Err(acted) = backup::keep(context, who, resource, (secret, remembered), (backup, memory)).await
+    {
+        return acted;
+    }
     let before = context.secrets.before_request(&who.namespace, secret);
     let (client, namespace) = (&context.client, &who.namespace);
     let answer = match &write.output {

@@ -13,7 +13,9 @@ use crate::api::status::ConfigBundleStatus;
 use crate::cluster::secrets::Wrote;
 use crate::cluster::version::Version;
 use crate::consumer::Consumer;
+use crate::plan::backup::BackupSeen;
 use crate::plan::key::AccessKey;
+use crate::plan::observation::Reference;
 use crate::plan::web_identity::AccountSeen;
 use crate::plan::{ProofState, Standings};
 use crate::reason::Failure;
@@ -50,6 +52,10 @@ pub(super) struct Memory {
     pub(super) unreported: Option<Unreported>,
     /// When this operator last wrote the bundle, as the Secret of that name told.
     pub(super) own_write: Option<(String, Timestamp)>,
+    /// The backup as it was read, at a version.
+    pub(super) backup: Option<(Version, Reference<BackupSeen>)>,
+    /// Since when the resource is being ended.
+    pub(super) ending: Option<Instant>,
     /// What was seen of the workloads that run Quay.
     pub(super) rollout: Option<Rollout>,
     /// The resource as our last status write left it: the watch may not have told us of it yet.
@@ -64,6 +70,7 @@ impl Memory {
         self.certificates = None;
         self.settled = None;
         self.rollout = None;
+        self.backup = None;
     }
 
     /// The newer of what the watch told and of what our last status write was answered with.

@@ -2,7 +2,9 @@
 
 mod act;
 mod annotate;
+mod backup;
 mod consumer;
+mod ending;
 mod memory;
 mod observe;
 mod output;

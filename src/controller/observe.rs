@@ -8,7 +8,7 @@ use kube::{Resource as _, ResourceExt as _};
 
 use super::memory::{Inputs, LocationInput, Memory, ProofInput};
 use super::principals::{self, note};
-use super::{Context, Stored, consumer, output};
+use super::{Context, Stored, backup, consumer, output};
 use crate::api::QuayStorage;
 use crate::api::quay_storage::Mode;
 use crate::arn::RoleArn;
@@ -122,7 +122,9 @@ pub(super) async fn observe(
     let reported = || resource.status.as_ref().and_then(|status| status.config_bundle.clone());
     let left = Left { bundle: memory.left.clone().or_else(reported), generation, now: Timestamp::now() };
     let approval = Approval::Given(Requests::of(resource.annotations()).approve);
-    let observation = Observation { locations, bundle, unwatched: None, has_elder, left, approval };
+    let backup = backup::observe(context, who, desired, memory).await;
+    unwatched |= matches!(&backup, Some((_, Reference::Forbidden { .. } | Reference::Unreadable { .. })));
+    let observation = Observation { locations, bundle, unwatched: None, has_elder, left, approval, backup };
     Seen { observation, inputs, next_proof, unwatched, is_fresh, wait }
 }
 
@@ -202,7 +204,7 @@ async fn read_bundle(context: &Context, who: &ResourceId, name: &str) -> (Refere
 }
 
 /// The other resources of the same bundle, whether they name it or their registry does.
-fn sharing(context: &Context, who: &ResourceId, desired: &Desired) -> Vec<Arc<Stored>> {
+pub(super) fn sharing(context: &Context, who: &ResourceId, desired: &Desired) -> Vec<Arc<Stored>> {
     if desired.consumer.source.is_some() {
         return Vec::new();
     }

@@ -13,10 +13,12 @@ use super::consumer::{self, Undesired};
 use super::memory::{Memory, Unreported};
 use super::observe::{Seen, observe};
 use super::principals;
-use super::{Context, Stored, id, report, rollout, suspend};
+use super::{Context, Stored, backup, ending, id, report, rollout, suspend};
 use crate::api::QuayStorage;
-use crate::cluster::ApiProblem;
+use crate::api::quay_storage::DeletionPolicy;
 use crate::cluster::secret_watches::Health;
+use crate::cluster::{ApiProblem, backups};
+use crate::plan::backup::name as backup_name;
 use crate::plan::{Desired, Plan};
 use crate::resource::ResourceId;
 use crate::status::{self, Outcome, Written};
@@ -28,9 +30,12 @@ use crate::status::{self, Outcome, Written};
 pub(super) async fn pass(stored: Arc<Stored>, context: Arc<Context>) -> Result<Action, ApiProblem> {
     let who = id(&stored);
     if stored.meta().deletion_timestamp.is_some() {
-        // Nothing is written for it any more, and what it claimed is free.
-        context.forget(&who);
-        return Ok(Action::await_change());
+        let mut memory = context.recall(&who);
+        let ended = ending::end(&context, &who, &stored, &mut memory).await;
+        if !matches!(&ended, Ok(action) if *action == Action::await_change()) {
+            context.remember(&who, memory);
+        }
+        return ended;
     }
     if context.terminating.contains(&who.namespace) {
         // Nothing is written there. A namespace of that name may come again, and no event of the resource tells.
@@ -89,7 +94,12 @@ async fn pass_over(
             return Ok(Action::await_change());
         }
     };
-    let health = context.secrets.refer(who, desired.secrets());
+    let has_finalizer = backups::has_finalizer(&resource.metadata);
+    if has_finalizer && desired.deletion_policy == DeletionPolicy::Retain {
+        backup::give_up(context, who, resource, memory).await?;
+    }
+    let backup = (desired.deletion_policy == DeletionPolicy::Restore).then(|| backup_name(who));
+    let health = context.secrets.refer(who, desired.secrets().into_iter().chain(backup).collect());
     let bundle = Some(desired.consumer.bundle.clone());
     if is_new || memory.bundle != bundle {
         memory.bundle = bundle;
@@ -105,6 +115,8 @@ async fn pass_over(
         // Answers are about to come; they are reported, and written, together.
         return Ok(Action::requeue(wait));
     }
+    // The finalizer may have come or gone meanwhile.
+    let resource = &memory.newest(resource);
     memory.settled = settled(&seen, &plan, &acted);
     if let (Some(write), Acted::Wrote(wrote)) = (&plan.write, &acted) {
         memory.unreported = Some(Unreported::of(&write.secret_name, wrote));
@@ -167,7 +179,7 @@ async fn look_and_act(
             continue;
         }
         let acted = match &plan.held {
-            None => act(context, who, desired, &plan).await,
+            None => act(context, who, resource, desired, (&seen, &plan), memory).await,
             Some(held) => Acted::Held(held.clone()),
         };
         if !matches!(acted, Acted::Raced(_)) || looks == LOOKS {

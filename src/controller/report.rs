@@ -11,12 +11,13 @@ use kube::runtime::controller::Action;
 use kube::runtime::events::{Event, EventType};
 use serde_json::json;
 
-use super::Context;
 use super::memory::Memory;
+use super::{Context, Stored};
 use crate::api::status::QuayStorageStatus;
 use crate::api::{QuayStorage, without_values};
 use crate::cluster::secrets::FIELD_MANAGER;
 use crate::cluster::{ApiProblem, answered};
+use crate::plan::backup;
 use crate::plan::web_identity::{Annotation, ROLE_ARN};
 use crate::plan::{BundleWrite, Desired};
 use crate::reason::{Failure, Reason};
@@ -64,6 +65,49 @@ pub(super) async fn rolled(context: &Context, resource: &QuayStorage, roll: &Rol
         format!("Rolled {}: its pods were created before the last write into Secret {bundle}.", roll.runner.called());
     tracing::info!(resource = %resource.name_any(), namespace = resource.namespace().unwrap_or_default(), "{note}");
     publish(context, resource.object_ref(&()), EventType::Normal, "WorkloadRolled", "Roll", note).await;
+}
+
+/// Tells that a bundle got back what stood there before.
+pub(super) async fn put_back(context: &Context, stored: &Stored, who: &ResourceId) {
+    ended(
+        context,
+        stored,
+        who,
+        "Restored",
+        EventType::Normal,
+        "The bundle has again what stood there before the first write.".into(),
+    )
+    .await;
+}
+
+/// Tells that a bundle stays as it is, though it was to get back what stood there before.
+pub(super) async fn retained(context: &Context, stored: &Stored, who: &ResourceId, why: &str) {
+    let note = format!("The bundle stays as it is (deletionPolicy: Restore): {why}.");
+    ended(context, stored, who, "Retained", EventType::Warning, note).await;
+}
+
+/// Tells that a backup is left behind.
+pub(super) async fn backup_left(context: &Context, stored: &Stored, who: &ResourceId) {
+    let (name, grant) = (backup::name(who), context.grants.restore(&who.namespace).await);
+    let note = format!(
+        "Secret {name}, the backup, holds old keys and could not be deleted: delete it by hand. To grant that: {grant}"
+    );
+    ended(context, stored, who, "BackupLeft", EventType::Warning, note).await;
+}
+
+/// Tells that a resource cannot go.
+pub(super) async fn stuck(context: &Context, stored: &Stored, who: &ResourceId, problem: &ApiProblem) {
+    let grant = context.grants.restore(&who.namespace).await;
+    let note = format!(
+        "Finalizer {} could not be taken: {problem}. It is tried again. If it is forbidden, grant it: {grant}",
+        backup::FINALIZER
+    );
+    ended(context, stored, who, "FinalizerLeft", EventType::Warning, note).await;
+}
+
+async fn ended(context: &Context, stored: &Stored, who: &ResourceId, reason: &str, kind: EventType, note: String) {
+    tracing::info!(resource = %who, "{note}");
+    publish(context, stored.object_ref(&()), kind, reason, "End", note).await;
 }
 
 /// Tells of the locations that left the spec: their entries stay, for Quay's database may point to them.

@@ -10,10 +10,11 @@ use crate::api::QuayStorage;
 use crate::api::status::QuayStorageStatus;
 use crate::requests::Requests;
 
-/// What of a resource wakes the controller: its spec, and what is asked by annotation. Nothing that it writes itself.
+/// What of a resource wakes the controller: its spec, its end, and what is asked by annotation. Nothing that it writes itself.
 pub(super) fn asked_for(stored: &Stored) -> u64 {
     let mut hasher = DefaultHasher::new();
-    (stored.meta().generation, Requests::of(stored.annotations())).hash(&mut hasher);
+    let is_ending = stored.meta().deletion_timestamp.is_some();
+    (stored.meta().generation, is_ending, Requests::of(stored.annotations())).hash(&mut hasher);
     hasher.finish()
 }
 

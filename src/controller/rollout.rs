@@ -8,6 +8,7 @@ use super::memory::{Memory, Rollout, RolloutOf};
 use super::{Context, report};
 use crate::api::QuayStorage;
 use crate::cluster::{ApiProblem, workloads};
+use crate::consumer::Consumer;
 use crate::plan::observation::Reference;
 use crate::plan::{Desired, Plan, Standings};
 use crate::resource::ResourceId;
@@ -65,20 +66,33 @@ pub(super) async fn follow(
             return Followed { runs: Some(known.runs.clone()), look_again: Some(wait) };
         }
     }
-    let runs = look(context, who, resource, desired, bundle).await;
+    let runs = look(context, who, resource, consumer, bundle).await;
     memory.rollout = Some(Rollout { at: Instant::now(), of, runs: runs.clone() });
     let look_again = (!matches!(runs, Runs::Current(_))).then_some(pace);
     Followed { runs: Some(runs), look_again }
+}
+
+/// Rolls what is ours to roll after a last write, of a resource that nobody follows any more.
+pub(super) async fn roll(
+    context: &Context,
+    who: &ResourceId,
+    resource: &QuayStorage,
+    consumer: &Consumer,
+    written: Option<Timestamp>,
+) {
+    if consumer.runners.are_rolled && !consumer.runners.workloads.is_empty() {
+        look(context, who, resource, consumer, Bundle { name: &consumer.bundle, written }).await;
+    }
 }
 
 async fn look(
     context: &Context,
     who: &ResourceId,
     resource: &QuayStorage,
-    desired: &Desired,
+    consumer: &Consumer,
     bundle: Bundle<'_>,
 ) -> Runs {
-    let runners = &desired.consumer.runners;
+    let runners = &consumer.runners;
     let mut seen = Vec::with_capacity(runners.workloads.len());
     for runner in &runners.workloads {
         seen.push(read(context, who, runner, runners.are_rolled).await);

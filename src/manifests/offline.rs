@@ -215,7 +215,15 @@ impl Manifests {
         let (has_elder, left) = (has_elder(one, all), Left::default());
         let plan = Plan::make(
             desired,
-            &Observation { locations, bundle, unwatched: None, has_elder, left, approval: Approval::Waived },
+            &Observation {
+                locations,
+                bundle,
+                unwatched: None,
+                has_elder,
+                left,
+                approval: Approval::Waived,
+                backup: None,
+            },
         );
         let failures = failures(one, all, &plan);
         if failures.is_empty() { Ok(plan) } else { Err(failures) }

@@ -90,6 +90,7 @@ mod tests {
             before: SecretSlice::from(BEFORE.as_bytes().to_vec()),
             config: SecretString::from(after),
             locations: vec!["default".into()],
+            remembered: None,
             last_writer: None,
             output: None,
         }

@@ -28,6 +28,8 @@ pub struct Desired {
     pub mode: api::Mode,
     /// Whether somebody has to approve of each change.
     pub apply: api::Apply,
+    /// What becomes of the bundle when the resource is deleted.
+    pub deletion_policy: api::DeletionPolicy,
     /// How old a proof may be.
     pub interval: Duration,
 }
@@ -155,7 +157,8 @@ impl Desired {
             .map(|location| DesiredLocation { name: location.name.clone(), wanted: wanted(location) })
             .collect();
         let (replicate, preference) = (spec.replicate, spec.preference);
-        Ok(Self { consumer, locations, replicate, preference, mode, apply: spec.apply, interval })
+        let (apply, deletion_policy) = (spec.apply, spec.deletion_policy);
+        Ok(Self { consumer, locations, replicate, preference, mode, apply, deletion_policy, interval })
     }
 
     /// The names of all Secrets that this resource refers to.

@@ -19,6 +19,13 @@ pub struct AccessKey {
 }
 
 impl AccessKey {
+    /// The key of these two parts, if it is one that an IAM user can have.
+    pub fn new(id: &SecretString, secret: &SecretString) -> Option<Self> {
+        let parts =
+            [("AWS_ACCESS_KEY_ID".to_owned(), id.clone()), ("AWS_SECRET_ACCESS_KEY".to_owned(), secret.clone())];
+        Self::from_secret("", &parts.into()).ok()
+    }
+
     /// The key in a Secret's data, trimmed: a trailing newline would crash Quay.
     ///
     /// # Errors

@@ -13,6 +13,12 @@ pub const OF: &str = "registry-sts.dev/output-of";
 /// The annotation with the names of the locations that were written: they stay, whatever becomes of the spec.
 pub const LOCATIONS: &str = "registry-sts.dev/locations";
 
+/// Who a resource is, as a label has room for it.
+pub(super) fn hash_of(owner: &ResourceId) -> String {
+    let hash = fingerprint([owner.namespace.as_str(), owner.name.as_str()]);
+    hex(hash.get(..16).unwrap_or_default())
+}
+
 /// What an output says of itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Mark {
@@ -25,8 +31,7 @@ pub struct Mark {
 impl Mark {
     /// The mark of a resource's output.
     pub fn new(owner: &ResourceId, locations: Vec<String>) -> Self {
-        let hash = fingerprint([owner.namespace.as_str(), owner.name.as_str()]);
-        let label = hex(hash.get(..16).unwrap_or_default());
+        let label = hash_of(owner);
         Self { label, of: format!("{}/{}", owner.namespace, owner.name), locations }
     }
 

@@ -3,6 +3,7 @@
 mod allowed;
 pub mod approval;
 mod assuming;
+pub mod backup;
 pub mod claim;
 pub mod contest;
 pub mod desired;
@@ -14,12 +15,14 @@ pub mod output;
 pub mod owner;
 mod print;
 mod render;
+pub mod restore;
 pub mod source;
 pub mod web_identity;
 
 use secrecy::{SecretSlice, SecretString};
 
 pub use approval::Approval;
+pub use backup::Restorable;
 pub use contest::{Held, Left};
 pub use desired::Desired;
 pub use observation::{Observation, ProofState};
@@ -27,6 +30,7 @@ pub use source::Source;
 
 use crate::api::quay_storage::Mode;
 use crate::api::status::{ContestedStatus, PendingStatus};
+use crate::bundle::Remembered;
 use crate::reason::{Failure, Reason};
 use crate::target::Principal;
 use crate::verdict::Step;
@@ -49,6 +53,8 @@ pub struct Plan {
     pub held: Option<Held>,
     /// The change that waits for somebody to approve of it, as status shows it.
     pub pending: Option<PendingStatus>,
+    /// What could be put back when the resource is deleted; none where nothing is to be.
+    pub restorable: Option<Restorable>,
     /// What is to be remembered of those who undo what is written.
     pub contested: Option<ContestedStatus>,
     /// The command that lets the operator see changes at once, if it cannot.
@@ -117,6 +123,8 @@ pub struct BundleWrite {
     pub locations: Vec<String>,
     /// The field manager that was the last to write the Secret's data, if that is not ours.
     pub last_writer: Option<String>,
+    /// What stands there, where it is to be remembered before.
+    pub remembered: Option<Remembered>,
     /// What else is written, where the Secret is an output.
     pub output: Option<OutputWrite>,
 }
@@ -167,12 +175,18 @@ impl Plan {
         let asked = write.as_ref().filter(|_| held.is_none());
         let asked = asked.and_then(|write| approval::judge(desired.apply, &seen.approval, write, &locations));
         let (pending, held) = asked.map_or((None, held), |(pending, held)| (Some(pending), Some(held)));
+        let names: Vec<&str> = locations.iter().map(|location| location.name.as_str()).collect();
+        let restorable = seen.backup.as_ref().map(|(owner, backup)| {
+            let made = write.as_ref().filter(|_| held.is_none());
+            backup::restorable((owner, &consumer.bundle), backup, (&names, &standings), made)
+        });
         Self {
             locations,
             standings,
             write,
             held,
             pending,
+            restorable,
             contested,
             unwatched: seen.unwatched.clone(),
             mode: desired.mode,

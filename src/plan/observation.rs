@@ -7,12 +7,14 @@ use jiff::Timestamp;
 use secrecy::{ExposeSecret as _, SecretSlice};
 
 use super::approval::Approval;
+use super::backup::BackupSeen;
 use super::contest::Left;
 use super::mark::Mark;
 use super::output::OutputSeen;
 use super::owner::Owner;
 use super::web_identity::AccountSeen;
 use crate::reason::Failure;
+use crate::resource::ResourceId;
 use crate::target::Principal;
 use crate::verdict::Step;
 
@@ -175,4 +177,6 @@ pub struct Observation {
     pub left: Left,
     /// Which change somebody approves of.
     pub approval: Approval,
+    /// The backup of that resource, where there is to be one.
+    pub backup: Option<(ResourceId, Reference<BackupSeen>)>,
 }

@@ -8,7 +8,9 @@ use super::in_place::would_move;
 use super::key::last_four_of_id;
 use super::observation::{BundleSecret, Observation, ObservedLocation, ProofState};
 use crate::api::quay_storage::{self as api, Mode};
-use crate::bundle::{Change, ConfigYaml, Edit, Preference, Refusal, RoleKey, SignatureVersion, StorageEntry};
+use crate::bundle::{
+    Change, ConfigYaml, Edit, Preference, Refusal, Remembered, RoleKey, SignatureVersion, StorageEntry,
+};
 use crate::fingerprint::{fingerprint, hex};
 use crate::place::Endpoint;
 use crate::reason::{Failure, Reason};
@@ -21,9 +23,19 @@ pub(super) struct Rendered {
     /// The new text, if it differs.
     pub(super) config: Option<SecretString>,
     /// The entries that differ.
-    pub(super) changed: Vec<StorageEntry>,
+    pub(super) changed: Vec<Changed>,
+    /// What stands where something is to be written, if it may be put back one day.
+    pub(super) remembered: Option<Remembered>,
     /// The places in the spec of those whose entries differ, or of all that may be written where none does.
     concerned: Vec<usize>,
+}
+
+/// An entry that differs.
+pub(super) struct Changed {
+    /// What is to stand.
+    pub(super) entry: StorageEntry,
+    /// What stands is of the same driver.
+    pub(super) replaces_sts: bool,
 }
 
 impl Rendered {
@@ -88,17 +100,22 @@ pub(super) fn render(
     }
     let ours: Vec<_> = entries.iter().map(|entry| entry.name.clone()).collect();
     let differs = |entry: &StorageEntry| !document.is_current(entry);
-    let changed: Vec<StorageEntry> = entries.iter().filter(|entry| differs(entry)).cloned().collect();
+    let changed: Vec<Changed> = entries
+        .iter()
+        .filter(|entry| differs(entry))
+        .map(|entry| Changed { entry: entry.clone(), replaces_sts: document.has_sts(&entry.name) })
+        .collect();
     let concerns = |entry: &StorageEntry| changed.is_empty() || differs(entry);
     let concerned = entries.iter().zip(indices).filter(|(entry, _)| concerns(entry)).map(|(_, index)| index).collect();
     let entries: Vec<&StorageEntry> = entries.iter().collect();
     let preference = preference(desired, seen.has_elder);
     let change = Change { entries: &entries, ours: &ours, preference, replicate: desired.replicate };
+    let remembered = seen.backup.is_some().then(|| document.remember(&change));
     let config = match document.edit(&change)? {
         Edit::Unchanged => None,
         Edit::Changed(text) => Some(text),
     };
-    Ok(Rendered { standings, config, changed, concerned })
+    Ok(Rendered { standings, config, changed, remembered, concerned })
 }
 
 /// Where our locations stand in the preference.

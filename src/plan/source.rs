@@ -1,6 +1,7 @@
 //! Where a resource says which bundle is meant, and what it says of the Quay that reads it.
 
-use crate::api::quay_storage::{ConsumerEnv, QuayStorageSpec, StsRegionalEndpoints, Workload};
+use crate::api::QuayStorageSpec;
+use crate::api::quay::{ConsumerEnv, StsRegionalEndpoints, Workload};
 use crate::consumer::{Consumer, Environment};
 use crate::reason::{Failure, Reason};
 use crate::rollout::{Runner, Runners};

@@ -2,7 +2,7 @@
 
 use super::environment::{AWS_DEFAULT_REGION, AWS_REGION, AWS_STS_REGIONAL_ENDPOINTS};
 use super::{ObjectStorage, Overrides, PodsEnvironment, Registry, Setting};
-use crate::api::quay_storage::WorkloadKind;
+use crate::api::quay::WorkloadKind;
 use crate::consumer::{Consumer, Environment};
 use crate::place::Region;
 use crate::reason::{Failure, Reason};

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 pub use workload::{PodSeen, ROLLED_FOR, WorkloadSeen};
 
-use crate::api::quay_storage::WorkloadKind;
+use crate::api::quay::WorkloadKind;
 use crate::consumer::Consumer;
 use crate::fingerprint::{fingerprint, hex};
 use crate::plan::observation::Reference;

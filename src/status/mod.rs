@@ -2,6 +2,7 @@
 
 mod conditions;
 mod locations;
+mod says;
 mod suspended;
 
 use jiff::Timestamp;

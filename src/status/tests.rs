@@ -40,6 +40,7 @@ fn plan(locations: &[(&str, ProofState, Standing)]) -> Plan {
         standings,
         write: None,
         pending: None,
+        restorable: None,
         held: None,
         contested: None,
         unwatched: None,

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 use k8s_openapi::jiff::Timestamp;
 use registry_sts::api::QuayStorage;
-use registry_sts::api::quay_storage::Mode;
+use registry_sts::api::quay_storage::{DeletionPolicy, Mode};
+use registry_sts::plan::backup::{self, Backup, BackupSeen};
 use registry_sts::plan::desired::{Allowed, Auth, Desired, Wanted};
 use registry_sts::plan::key::AccessKey;
 use registry_sts::plan::mark::Mark;
@@ -167,6 +168,7 @@ pub(super) fn observe(desired: &Desired, secrets: &BTreeMap<String, Value>, worl
     };
     let all_pending = locations.iter().all(|location| location.proof == ProofState::Pending);
     let approval = world.approved.clone();
+    let backup = backup(desired, secrets);
     let bundle = if all_pending { ObservedBundle::NotLooked } else { bundle };
     Observation {
         locations,
@@ -175,7 +177,23 @@ pub(super) fn observe(desired: &Desired, secrets: &BTreeMap<String, Value>, worl
         has_elder: world.has_elder,
         left,
         approval: Approval::Given(approval),
+        backup,
     }
+}
+
+/// The backup of the resource, if it is to have one.
+fn backup(desired: &Desired, secrets: &BTreeMap<String, Value>) -> Option<(ResourceId, Reference<BackupSeen>)> {
+    let owner = ResourceId { namespace: "quay".into(), name: "example".into() };
+    if desired.deletion_policy == DeletionPolicy::Retain {
+        return None;
+    }
+    let found = secrets.get(&backup::name(&owner)).map(|secret| {
+        let data: BTreeMap<String, String> = serde_yaml::from_value(secret["stringData"].clone()).unwrap();
+        let data = data.into_iter().map(|(key, value)| (key, SecretSlice::from(value.into_bytes())));
+        let backup = Backup::read(&data.collect()).expect("the backup can be read");
+        Reference::Found(BackupSeen { uid: "uid".into(), resource_version: "1001".into(), backup })
+    });
+    Some((owner, found.unwrap_or(Reference::Missing)))
 }
 
 /// Whose output a Secret is, as its manifest says.

@@ -70,6 +70,7 @@ fn planned(locations: &[&str], proven: &[&str], source: &WholeSecret, output: Op
             has_elder: false,
             left: Left::default(),
             approval: Approval::Waived,
+            backup: None,
         },
     )
 }

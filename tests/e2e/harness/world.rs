@@ -233,6 +233,7 @@ async fn install(admin: &Client) {
         "deploy/rbac/annotate.yaml",
         "deploy/rbac/output.yaml",
         "deploy/rbac/rollout.yaml",
+        "deploy/rbac/restore.yaml",
     ];
     INSTALLED
         .get_or_init(|| async {
