@@ -72,7 +72,7 @@ def _build(name: str, directory: Path) -> None:
         f"-s -w -X {stamp}.gitVersion={version}"
         f" -X {stamp}.gitMajor={major} -X {stamp}.gitMinor={minor}"
     )
-    say(f"building {name} for Kubernetes {version} (once; all there is takes about 5 minutes)")
+    say(f"building {name} for Kubernetes {version} (once; all of it takes about 6 minutes)")
     directory.mkdir(parents=True, exist_ok=True)
     # Only the holder of the lock builds, so what is unfinished here is nobody's.
     unfinished = directory / f"{name}.unfinished"
