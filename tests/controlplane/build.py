@@ -1,7 +1,8 @@
-"""Makes sure of kube-apiserver and etcd; prints the directory that holds them.
+"""Makes sure of etcd, kube-apiserver and kube-controller-manager; prints where they are.
 
-With KUBEBUILDER_ASSETS set, that directory is used as it is. Else both are built from
-the versions that go.mod and go.sum pin, once, into .cache/controlplane/.
+What is not there is built from the versions that go.mod and go.sum pin, once, into
+.cache/controlplane/. With KUBEBUILDER_ASSETS set, etcd and kube-apiserver are those of
+that directory, and so is kube-controller-manager if it is there, as it seldom is.
 """
 
 import hashlib
@@ -20,36 +21,49 @@ GO_SUM = HERE / "go.sum"
 STORE = CACHE / "controlplane"
 APISERVER = "kube-apiserver"
 ETCD = "etcd"
+CONTROLLER_MANAGER = "kube-controller-manager"
+PACKAGES = {
+    ETCD: "go.etcd.io/etcd/server/v3",
+    APISERVER: "k8s.io/kubernetes/cmd/kube-apiserver",
+    CONTROLLER_MANAGER: "k8s.io/kubernetes/cmd/kube-controller-manager",
+}
 
 
 def assets() -> Path:
-    """The directory with both binaries, after building them where needed."""
+    """The directory with etcd and kube-apiserver, after building them where needed."""
     given = os.environ.get("KUBEBUILDER_ASSETS")
-    if given:
-        directory = Path(given).resolve()
-        missing = _missing(directory)
-        if missing:
-            raise SetupError(
-                f"KUBEBUILDER_ASSETS={given} has no executable {' nor '.join(missing)}"
-            )
-        return directory
-    key = hashlib.sha256(GO_SUM.read_bytes() + GO_MOD.read_bytes()).hexdigest()[:16]
-    directory = STORE / key
-    if _missing(directory):
-        with locked(STORE / "lock", "building kube-apiserver and etcd"):
-            if _missing(directory):
-                _build(directory)
+    if not given:
+        return _built(ETCD, APISERVER)
+    directory = Path(given).resolve()
+    missing = _missing(directory, ETCD, APISERVER)
+    if missing:
+        raise SetupError(f"KUBEBUILDER_ASSETS={given} has no executable {' nor '.join(missing)}")
     return directory
 
 
-def _missing(directory: Path) -> list[str]:
-    return [name for name in (APISERVER, ETCD) if not os.access(directory / name, os.X_OK)]
+def controller_manager() -> Path:
+    """The program, after building it where needed: not every run needs it."""
+    given = os.environ.get("KUBEBUILDER_ASSETS")
+    if given and not _missing(Path(given), CONTROLLER_MANAGER):
+        return Path(given).resolve() / CONTROLLER_MANAGER
+    return _built(CONTROLLER_MANAGER) / CONTROLLER_MANAGER
 
 
-def _build(directory: Path) -> None:
-    # Only the holder of the lock builds, so whatever is unfinished here is nobody's.
-    for left in STORE.glob("*.unfinished"):
-        shutil.rmtree(left)
+def _built(*names: str) -> Path:
+    key = hashlib.sha256(GO_SUM.read_bytes() + GO_MOD.read_bytes()).hexdigest()[:16]
+    directory = STORE / key
+    if _missing(directory, *names):
+        with locked(STORE / "lock", "building Kubernetes"):
+            for name in _missing(directory, *names):
+                _build(name, directory)
+    return directory
+
+
+def _missing(directory: Path, *names: str) -> list[str]:
+    return [name for name in names if not os.access(directory / name, os.X_OK)]
+
+
+def _build(name: str, directory: Path) -> None:
     go = go_command()
     version = _required(r"^\s*k8s\.io/kubernetes (v\d+\.\d+\.\d+\S*)", "k8s.io/kubernetes")
     major, minor = version[1:].split(".")[:2]
@@ -58,14 +72,13 @@ def _build(directory: Path) -> None:
         f"-s -w -X {stamp}.gitVersion={version}"
         f" -X {stamp}.gitMajor={major} -X {stamp}.gitMinor={minor}"
     )
-    unfinished = directory.with_name(directory.name + ".unfinished")
-    unfinished.mkdir(parents=True)
-    say(f"building etcd and kube-apiserver {version} (about 4 minutes, once)")
-    _go_build(go, "go.etcd.io/etcd/server/v3", "-s -w", unfinished / ETCD)
-    _go_build(go, "k8s.io/kubernetes/cmd/kube-apiserver", ldflags, unfinished / APISERVER)
-    if directory.exists():  # there, but without one of the two
-        shutil.rmtree(directory)
-    unfinished.rename(directory)
+    say(f"building {name} for Kubernetes {version} (once; all of it takes about 6 minutes)")
+    directory.mkdir(parents=True, exist_ok=True)
+    # Only the holder of the lock builds, so what is unfinished here is nobody's.
+    unfinished = directory / f"{name}.unfinished"
+    unfinished.unlink(missing_ok=True)
+    _go_build(go, PACKAGES[name], ldflags, unfinished)
+    unfinished.rename(directory / name)
 
 
 def _go_build(go: str, package: str, ldflags: str, output: Path) -> None:
@@ -116,6 +129,6 @@ def _required(pattern: str, what: str) -> str:
 
 if __name__ == "__main__":
     try:
-        print(assets())
+        print(assets(), controller_manager(), sep="\n")
     except SetupError as error:
         sys.exit(f"controlplane: {error}")

@@ -65,6 +65,27 @@ def wait_until(child: Child, ready: Callable[[], bool]) -> None:
             time.sleep(0.05)
 
 
+def ready_or_stopped(child: Child, ready: Callable[[], bool]) -> None:
+    """Waits until `ready`; else stops the process, and keeps its log for itself."""
+    try:
+        wait_until(child, ready)
+    except SetupError:
+        stop_children([child])
+        child.log.rename(child.log.with_suffix(f".{child.pid}.log"))
+        raise
+
+
+def retried(start: Callable[[], Child]) -> Child:
+    """A free port can be taken by another process before ours binds it."""
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            return start()
+        except SetupError as error:
+            if attempt == ATTEMPTS or PORT_TAKEN not in str(error):
+                raise
+    raise AssertionError("unreachable")
+
+
 class Cluster:
     """One etcd and one kube-apiserver on loopback ports, with all files in `directory`."""
 
@@ -83,9 +104,13 @@ class Cluster:
 
     def start(self) -> None:
         self._write_inputs()
-        self.etcd = self._retried(self._start_etcd)
-        self.apiserver = self._retried(self._start_apiserver)
-        self.kubeconfig.write_text(
+        self.etcd = retried(self._start_etcd)
+        self.apiserver = retried(self._start_apiserver)
+        self.write_kubeconfig(self.kubeconfig)
+
+    def write_kubeconfig(self, path: Path) -> None:
+        """The admin's."""
+        path.write_text(
             KUBECONFIG.format(server=self.server, ca_file=self.ca_file, token=self.admin_token)
         )
 
@@ -120,16 +145,6 @@ class Cluster:
             return response.status, json.loads(text)
         except ValueError:
             return response.status, text
-
-    def _retried(self, start: Callable[[], Child]) -> Child:
-        """A free port can be taken by another process before ours binds it."""
-        for attempt in range(1, ATTEMPTS + 1):
-            try:
-                return start()
-            except SetupError as error:
-                if attempt == ATTEMPTS or PORT_TAKEN not in str(error):
-                    raise
-        raise AssertionError("unreachable")
 
     def _start_etcd(self) -> Child:
         port = free_port()
@@ -192,12 +207,7 @@ class Cluster:
     def _run(self, name: str, command: list[Any], ready: Callable[[], bool]) -> Child:
         child = Child(name, command, self.directory / f"{name}.log", self.environment)
         self._started(child)
-        try:
-            wait_until(child, ready)
-        except SetupError:
-            stop_children([child])
-            child.log.rename(child.log.with_suffix(f".{child.pid}.log"))
-            raise
+        ready_or_stopped(child, ready)
         return child
 
     def _apiserver_ready(self) -> bool:

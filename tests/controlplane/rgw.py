@@ -10,12 +10,10 @@ import os
 import secrets
 import shutil
 import struct
-import threading
 import time
 import urllib.parse
 import uuid
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +24,7 @@ import botocore.credentials
 from calls import REGION, AwsError, Caller
 from cluster import ATTEMPTS, HOST, PORT_TAKEN, wait_until
 from issuer import Issuer
+from on_demand import OnDemand
 from processes import Child, free_port, stop_children
 from progress import SetupError
 
@@ -104,29 +103,15 @@ class Rgw:
     def __init__(self, directory: Path, issuer: Issuer, started: Callable[[Child], None]) -> None:
         self.directory = directory
         self._issuer = issuer
-        self._started = started
+        self._on_demand = OnDemand("rgw", started)
         self._servers: dict[str, Child] = {}
-        self._stopping = False
-        self._starting = threading.Lock()
-        self._launching = threading.Lock()
-        self._future: Future[dict[str, Any]] | None = None
-        # The kernel kills a process when the thread that started it ends: this one stays.
-        self._keeper = ThreadPoolExecutor(1, "rgw")
 
     def start(self) -> dict[str, Any]:
         """Where it is; starts it if nobody has yet. Raises AwsError when it cannot be."""
-        with self._starting:
-            failed = self._future and self._future.done() and self._future.exception()
-            if self._future is None or failed:
-                self._future = self._keeper.submit(self._start)
-            future = self._future
-        return future.result()
+        return self._on_demand.start(self._start)
 
     def stop_starting(self) -> None:
-        """From here on no process is started; those that run are the caller's to end."""
-        with self._launching:
-            self._stopping = True
-        self._keeper.shutdown(wait=False, cancel_futures=True)
+        self._on_demand.stop_starting()
 
     def call(
         self,
@@ -158,9 +143,7 @@ class Rgw:
         self._ready()._servers["radosgw"].resume()
 
     def _ready(self) -> "Rgw":
-        future = self._future
-        if future is None or not future.done() or future.exception():
-            raise AwsError("NotStarted", 'ask {"rgw":"start"} first')
+        self._on_demand.require_started()
         return self
 
     def _start(self) -> dict[str, Any]:
@@ -258,12 +241,7 @@ class Rgw:
     def _launch(self, name: str, program: str, *arguments: str) -> Child:
         environment = {"PATH": os.environ.get("PATH", ""), "HOME": str(self._home)}
         command = [program, f"--conf={self._config}", *arguments]
-        with self._launching:
-            if self._stopping:
-                raise SetupError("the control plane is stopping")
-            child = Child(name, command, self._home / f"{name}.log", environment)
-            self._started(child)
-        return child
+        return self._on_demand.launch(name, command, self._home / f"{name}.log", environment)
 
     def _admin(
         self, method: str, path: str, parameters: dict[str, str], timeout: float = 30

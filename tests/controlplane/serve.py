@@ -57,6 +57,8 @@ def _answer(plane: "ControlPlane", request: dict[str, Any]) -> dict[str, Any]:
             return {"ok": plane.start_rgw()}
         case {"rgw": "create-user", "args": arguments}:
             return {"ok": plane.create_rgw_user(**arguments)}
+        case {"controllers": "start"}:
+            return {"ok": plane.start_controllers()}
         case {"kube": method, "path": path}:
             status, body = plane.kube(
                 method,

@@ -26,6 +26,7 @@ from processes import Child, stop_children
 from progress import HERE, SetupError, say
 
 if TYPE_CHECKING:
+    from controllers import Controllers
     from issuer import Issuer
     from rgw import Rgw
 
@@ -59,6 +60,7 @@ class ControlPlane:
         self._reaper: subprocess.Popen[bytes] | None = None
         self._issuer: "Issuer | None" = None
         self._rgw: "Rgw | None" = None
+        self._controllers: "Controllers | None" = None
 
     def __enter__(self) -> "ControlPlane":
         self.start()
@@ -85,6 +87,7 @@ class ControlPlane:
         # Only now: these need the packages in .venv.
         from aws import ACCOUNT, AwsPeer
         from cluster import Cluster
+        from controllers import Controllers
         from issuer import Issuer
         from rgw import Rgw
 
@@ -105,12 +108,17 @@ class ControlPlane:
         self._cluster.start()
         self._peer.finish()
         self._rgw = Rgw(self._directory, self._issuer, self._started)
+        self._controllers = Controllers(self._directory, self._cluster, self._started)
         servers = {
             "aws": aws,
             "etcd": self._cluster.etcd,
             "apiserver": self._cluster.apiserver,
         }
-        self._pausable: dict[str, Child | Rgw] = {**servers, "rgw": self._rgw}
+        self._pausable: dict[str, Child | Rgw | Controllers] = {
+            **servers,
+            "rgw": self._rgw,
+            "controllers": self._controllers,
+        }
         self.info = {
             "server": self._cluster.server,
             "ca_file": str(self._cluster.ca_file),
@@ -128,8 +136,9 @@ class ControlPlane:
 
     def stop(self) -> None:
         """Stops every process and removes the data directory; safe to call twice."""
-        if self._rgw is not None:
-            self._rgw.stop_starting()
+        for started_on_demand in (self._rgw, self._controllers):
+            if started_on_demand is not None:
+                started_on_demand.stop_starting()
         # Newest first, and etcd once nothing needs it: kube-apiserver cannot end
         # in good order without it.
         servers = [child for child in self._children if child.name != "etcd"]
@@ -167,6 +176,10 @@ class ControlPlane:
         """A user of radosgw: its keys, and its ARN as trust policies name it."""
         return self._rgw.create_user(uid, caps)
 
+    def start_controllers(self) -> dict[str, Any]:
+        """Starts kube-controller-manager, unless it runs already, and says its pid."""
+        return self._controllers.start()
+
     def kube(
         self,
         method: str,
@@ -188,7 +201,10 @@ class ControlPlane:
         return self._peer.recording()
 
     def pause(self, name: str) -> None:
-        """Freezes "aws", "etcd", "apiserver" or "rgw": it accepts connections, and is silent."""
+        """Freezes "aws", "etcd", "apiserver", "rgw" or "controllers".
+
+        A server accepts connections then, and is silent.
+        """
         self._pausable[name].pause()
 
     def resume(self, name: str) -> None:

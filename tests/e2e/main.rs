@@ -11,6 +11,7 @@ mod check;
 mod claims;
 mod coalescing;
 mod contested;
+mod controllers;
 mod ending;
 mod grants;
 mod harness;

@@ -79,6 +79,13 @@ impl ControlPlane {
         reply["ok"].take()
     }
 
+    /// Starts the controllers of namespaces, garbage, `Deployments` and `ReplicaSets`, if they do not run yet. They work on
+    /// what every test has made, also on what those had made that never asked for them.
+    pub(crate) async fn start_controllers(&self) {
+        let reply = self.request(json!({"controllers": "start"})).await;
+        assert!(reply.get("error").is_none(), "controllers: {}", reply["error"]);
+    }
+
     /// Starts radosgw, if it does not run yet, and says where it and the issuer of service accounts' tokens are.
     pub(crate) async fn radosgw(&self) -> Value {
         let mut reply = self.request(json!({"rgw": "start"})).await;
