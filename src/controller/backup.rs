@@ -109,7 +109,7 @@ async fn failed(context: &Context, who: &ResourceId, problem: &ApiProblem) -> Ac
         ApiProblem::Forbidden => Acted::Failed(Failure::new(
             Reason::BackupForbidden,
             format!(
-                "The operator may not keep what stands in the bundle in Secret {name}, with a finalizer on this resource (deletionPolicy: Restore). {before} Grant it: {}",
+                "The operator may not keep what stands in the bundle in Secret {name} (deletionPolicy: Restore). {before} Grant it: {}",
                 context.grants.restore(&who.namespace).await
             ),
         )),

@@ -1,6 +1,6 @@
 //! What is remembered of a resource between two passes, so that a pass in which nothing is new asks nobody.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -58,6 +58,8 @@ pub(super) struct Memory {
     pub(super) ending: Option<Instant>,
     /// What was seen of the workloads that run Quay.
     pub(super) rollout: Option<Rollout>,
+    /// The pods of the very second of a write that were there right after it.
+    pub(super) of_before: Option<(Timestamp, BTreeSet<String>)>,
     /// The resource as our last status write left it: the watch may not have told us of it yet.
     pub(super) reported: Option<Arc<QuayStorage>>,
 }

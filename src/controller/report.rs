@@ -97,9 +97,8 @@ pub(super) async fn backup_left(context: &Context, stored: &Stored, who: &Resour
 
 /// Tells that a resource cannot go.
 pub(super) async fn stuck(context: &Context, stored: &Stored, who: &ResourceId, problem: &ApiProblem) {
-    let grant = context.grants.restore(&who.namespace).await;
     let note = format!(
-        "Finalizer {} could not be taken: {problem}. It is tried again. If it is forbidden, grant it: {grant}",
+        "Finalizer {} could not be taken: {problem}. It is tried again. If it is forbidden, apply deploy/rbac/operator.yaml of this version.",
         backup::FINALIZER
     );
     ended(context, stored, who, "FinalizerLeft", EventType::Warning, note).await;

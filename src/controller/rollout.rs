@@ -1,5 +1,6 @@
 //! Following what runs Quay until it runs what was written, and rolling it where that is asked for.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use k8s_openapi::jiff::Timestamp;
@@ -12,7 +13,7 @@ use crate::consumer::Consumer;
 use crate::plan::observation::Reference;
 use crate::plan::{Desired, Plan, Standings};
 use crate::resource::ResourceId;
-use crate::rollout::{self, Bundle, Roll, Runner, Runs, WorkloadSeen};
+use crate::rollout::{self, Bundle, Roll, Runner, Runners, Runs, WorkloadSeen};
 use crate::status::Written;
 
 /// No watch tells of workloads: they are looked at again after a share of the time since the write, within these.
@@ -43,7 +44,9 @@ pub(super) async fn follow(
         return Followed { runs: None, look_again: None };
     }
     let settled = |runs| Followed { runs: Some(runs), look_again: None };
+    let just_written = matches!(written, Written::Done { .. });
     let written = last_write(resource, &consumer.bundle, written, memory);
+    memory.of_before.take_if(|(at, _)| Some(*at) != written);
     let said = said_current(resource, written).filter(|_| memory.rollout.is_none());
     // What was said of a bundle that is not looked at yet stays said.
     let is_unseen = said.is_some() && plan.standings == Standings::NotLooked;
@@ -51,7 +54,6 @@ pub(super) async fn follow(
         memory.rollout = None;
         return settled(runs);
     }
-    let bundle = Bundle { name: &consumer.bundle, written };
     let of = RolloutOf { bundle: consumer.bundle.clone(), written, runners: consumer.runners.clone() };
     if let Some(message) = said {
         memory.rollout = Some(Rollout { at: Instant::now(), of: of.clone(), runs: Runs::Current(message) });
@@ -66,7 +68,13 @@ pub(super) async fn follow(
             return Followed { runs: Some(known.runs.clone()), look_again: Some(wait) };
         }
     }
-    let runs = look(context, who, resource, consumer, bundle).await;
+    let seen = read_all(context, who, &consumer.runners).await;
+    if let (Some(at), true, None) = (written, just_written, &memory.of_before) {
+        memory.of_before = pods_of(at, &seen).map(|there| (at, there));
+    }
+    let of_before = memory.of_before.as_ref().map(|(_, there)| there);
+    let bundle = Bundle { name: &consumer.bundle, written, of_before };
+    let runs = act(context, who, resource, consumer, (bundle, seen)).await;
     memory.rollout = Some(Rollout { at: Instant::now(), of, runs: runs.clone() });
     let look_again = (!matches!(runs, Runs::Current(_))).then_some(pace);
     Followed { runs: Some(runs), look_again }
@@ -81,22 +89,45 @@ pub(super) async fn roll(
     written: Option<Timestamp>,
 ) {
     if consumer.runners.are_rolled && !consumer.runners.workloads.is_empty() {
-        look(context, who, resource, consumer, Bundle { name: &consumer.bundle, written }).await;
+        let bundle = Bundle { name: &consumer.bundle, written, of_before: None };
+        let seen = read_all(context, who, &consumer.runners).await;
+        act(context, who, resource, consumer, (bundle, seen)).await;
     }
 }
 
-async fn look(
-    context: &Context,
-    who: &ResourceId,
-    resource: &QuayStorage,
-    consumer: &Consumer,
-    bundle: Bundle<'_>,
-) -> Runs {
-    let runners = &consumer.runners;
+async fn read_all(context: &Context, who: &ResourceId, runners: &Runners) -> Vec<Reference<WorkloadSeen>> {
     let mut seen = Vec::with_capacity(runners.workloads.len());
     for runner in &runners.workloads {
         seen.push(read(context, who, runner, runners.are_rolled).await);
     }
+    seen
+}
+
+/// The pods that were created in a second, if all are known.
+fn pods_of(second: Timestamp, seen: &[Reference<WorkloadSeen>]) -> Option<BTreeSet<String>> {
+    let mut there = BTreeSet::new();
+    for workload in seen {
+        match workload {
+            Reference::Found(seen) => {
+                let tied = seen.pods.iter().filter(|pod| pod.created == second);
+                there.extend(tied.map(|pod| pod.uid.clone()));
+            }
+            Reference::Missing => {}
+            Reference::Forbidden { .. } | Reference::Unreadable { .. } => return None,
+        }
+    }
+    Some(there)
+}
+
+/// Rolls what is to be rolled, and says whether Quay runs what was written.
+async fn act(
+    context: &Context,
+    who: &ResourceId,
+    resource: &QuayStorage,
+    consumer: &Consumer,
+    (bundle, mut seen): (Bundle<'_>, Vec<Reference<WorkloadSeen>>),
+) -> Runs {
+    let runners = &consumer.runners;
     for roll in rollout::rolls(runners, bundle, &seen) {
         match workloads::roll(&context.client, &who.namespace, &roll).await {
             Ok(()) => report::rolled(context, resource, &roll, bundle.name).await,
@@ -121,7 +152,7 @@ async fn read(context: &Context, who: &ResourceId, runner: &Runner, are_rolled: 
 async fn not_rolled(
     context: &Context,
     who: &ResourceId,
-    runners: &rollout::Runners,
+    runners: &Runners,
     (roll, problem): (&Roll, &ApiProblem),
     seen: &mut [Reference<WorkloadSeen>],
 ) {

@@ -3,6 +3,9 @@
 
 mod workload;
 
+use std::cmp::Ordering;
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 
 pub use workload::{PodSeen, ROLLED_FOR, WorkloadSeen};
@@ -50,6 +53,9 @@ pub struct Bundle<'a> {
     pub name: &'a str,
     /// When it was written, by the clock of the API server, which counts whole seconds; none if it never was.
     pub written: Option<Timestamp>,
+    /// The pods of that very second that were there right after the write, by their uids, if somebody looked then: the
+    /// others of that second came later.
+    pub of_before: Option<&'a BTreeSet<String>>,
 }
 
 impl Bundle<'_> {
@@ -59,11 +65,17 @@ impl Bundle<'_> {
         hex(hash.get(..8).unwrap_or_default())
     }
 
-    /// How many pods may have started before the last write. One that was created in its very second may.
+    /// How many pods may have started before the last write. Of those that were created in its very second that is known only
+    /// if somebody looked.
     fn old(&self, pods: &[PodSeen]) -> usize {
         let Some(at) = self.written else { return 0 };
         let write = self.write(at);
-        let is_old = |pod: &&PodSeen| pod.created <= at && pod.rolled_for.as_deref() != Some(&write);
+        let was_there = |pod: &PodSeen| self.of_before.is_none_or(|there| there.contains(&pod.uid));
+        let is_old = |pod: &&PodSeen| match pod.created.cmp(&at) {
+            Ordering::Less => true,
+            Ordering::Equal => pod.rolled_for.as_deref() != Some(&write) && was_there(pod),
+            Ordering::Greater => false,
+        };
         pods.iter().filter(is_old).count()
     }
 }

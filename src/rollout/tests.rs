@@ -7,7 +7,7 @@ fn at(seconds: i64) -> Timestamp {
 }
 
 fn written(seconds: i64) -> Bundle<'static> {
-    Bundle { name: BUNDLE, written: Some(at(seconds)) }
+    Bundle { name: BUNDLE, written: Some(at(seconds)), of_before: None }
 }
 
 fn runners(are_rolled: bool) -> Runners {
@@ -16,7 +16,7 @@ fn runners(are_rolled: bool) -> Runners {
 }
 
 fn pod(seconds: i64) -> PodSeen {
-    PodSeen { created: at(seconds), rolled_for: None }
+    PodSeen { uid: format!("created at {seconds}"), created: at(seconds), rolled_for: None }
 }
 
 fn workload(pods: &[PodSeen]) -> WorkloadSeen {
@@ -43,6 +43,13 @@ fn quay_runs_what_was_written_once_no_pod_is_older_and_every_one_is_available() 
     assert_eq!(judged(workload(&[pod(6), pod(4)])), Some(Reason::RollingOut));
     assert_eq!(judged(WorkloadSeen { is_complete: false, ..workload(&[pod(6)]) }), Some(Reason::RollingOut));
     assert_eq!(judged(workload(&[])), None, "who is scaled down runs nothing old");
+    let there = ["created at 5".to_owned()].into();
+    let looked = |there| {
+        let bundle = Bundle { of_before: Some(there), ..written(5) };
+        reason(&judge(&runners(false), bundle, &[Reference::Found(workload(&[pod(5)]))]))
+    };
+    assert_eq!(looked(&there), Some(Reason::RollingOut), "it was there right after the write");
+    assert_eq!(looked(&BTreeSet::new()), None, "it came in the same second, but later");
     let never = Bundle { written: None, ..written(0) };
     assert_eq!(reason(&judge(&runners(false), never, &[Reference::Found(workload(&[pod(-9)]))])), None);
 }

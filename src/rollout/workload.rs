@@ -32,6 +32,8 @@ pub struct WorkloadSeen {
 /// A pod.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PodSeen {
+    /// Its uid.
+    pub uid: String,
     /// When it was created; the API counts whole seconds.
     pub created: Timestamp,
     /// The write that its template was rolled for.
@@ -42,6 +44,7 @@ impl PodSeen {
     /// A pod as its metadata tells of it; one without a time is as old as can be.
     pub fn of(metadata: &ObjectMeta) -> Self {
         Self {
+            uid: metadata.uid.clone().unwrap_or_default(),
             created: metadata.creation_timestamp.as_ref().map_or(Timestamp::MIN, |time| time.0),
             rolled_for: metadata.annotations.as_ref().and_then(|all| all.get(ROLLED_FOR)).cloned(),
         }

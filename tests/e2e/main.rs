@@ -7,9 +7,11 @@
 
 mod adopt;
 mod answers;
+mod approval;
 mod check;
 mod claims;
 mod coalescing;
+mod consumer;
 mod contested;
 mod controllers;
 mod ending;
@@ -28,6 +30,7 @@ mod quiet;
 mod radosgw;
 mod registry;
 mod requests;
+mod restore;
 mod roles;
 mod rotation;
 mod storage;

@@ -241,12 +241,7 @@ async fn without_a_grant_the_reason_names_the_command_and_the_operator_may_creat
     world.until_ready("example").await;
     drop(operator);
 
-    let (kubeconfig, _) = world.operator_kubeconfig(world.plane.info("server")).await;
-    let kubeconfig = kube::config::Kubeconfig::read_from(kubeconfig).unwrap();
-    let options = kube::config::KubeConfigOptions::default();
-    let config = kube::Config::from_custom_kubeconfig(kubeconfig, &options).await.unwrap();
-    let client = kube::Client::try_from(config).unwrap();
-    let secrets = kube::Api::<Secret>::namespaced(client, &world.namespace);
+    let secrets = kube::Api::<Secret>::namespaced(world.operator_client().await, &world.namespace);
     let label = json!({"registry-sts.dev/output": "x"});
     for (name, labels, kind) in
         [("plain", json!({}), "Opaque"), ("token", label, "kubernetes.io/service-account-token")]

@@ -200,6 +200,14 @@ impl World {
         (path, credential)
     }
 
+    /// A client with the operator's own rights.
+    pub(crate) async fn operator_client(&self) -> Client {
+        let (kubeconfig, _) = self.operator_kubeconfig(self.plane.info("server")).await;
+        let kubeconfig = Kubeconfig::read_from(kubeconfig).unwrap();
+        let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.unwrap();
+        Client::try_from(config).unwrap()
+    }
+
     /// From now on this is a secret, too.
     pub(crate) fn must_not_be_told(&self, secret: &str) {
         self.secrets.lock().unwrap().push(secret.to_owned());

@@ -1,0 +1,292 @@
+//! Bundles that get back what stood there when their resource is deleted, where that is safe, and resources that go in any
+//! case.
+
+use k8s_openapi::api::core::v1::{Namespace, Secret};
+use k8s_openapi::api::events::v1::Event;
+use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams};
+use registry_sts::api::QuayStorage;
+use serde_json::{Value, json};
+
+use crate::harness::audit::{requests, until_quiet};
+use crate::harness::iam::{Iam, Key};
+use crate::harness::operator::Operator;
+use crate::harness::world::{World, condition, eventually, is, message};
+
+const RESTORE: &str = "registry-sts-restore";
+
+/// A bundle as it was set up years ago: a user with rights of its own, and its key.
+struct Old {
+    user: String,
+    key: Key,
+    config: String,
+}
+
+async fn old(world: &World, iam: &Iam) -> Old {
+    let user = format!("{}-old", iam.user);
+    world.plane.aws("iam", "create_user", json!({"UserName": user})).await;
+    let bucket = format!("arn:aws:s3:::{}", iam.bucket);
+    let policy = json!({"Version": "2012-10-17", "Statement": [{
+        "Effect": "Allow", "Action": "s3:*", "Resource": [bucket, format!("{bucket}/*")]}]});
+    let args = json!({"UserName": user, "PolicyName": "s3", "PolicyDocument": policy.to_string()});
+    world.plane.aws("iam", "put_user_policy", args).await;
+    let key = world.new_key(&user).await;
+    let config = format!(
+        "# of team blue\nDB_URI: postgresql://quay:hunter2-of-the-database@db/quay\nDISTRIBUTED_STORAGE_CONFIG:\n  default:\n    - S3Storage\n    - s3_bucket: {}  # ours for years\n      storage_path: /datastorage\n      s3_region: us-east-1\n      s3_access_key: {}\n      s3_secret_key: {}\nDISTRIBUTED_STORAGE_PREFERENCE: [default]\n",
+        iam.bucket, key.id, key.secret
+    );
+    Old { user, key, config }
+}
+
+fn spec(iam: &Iam, policy: &str) -> Value {
+    json!({"configBundleSecret": "bundle", "deletionPolicy": policy,
+        "locations": [World::location("default", iam, "quay-user")]})
+}
+
+/// A world in which an old entry gave way to a role, and is kept.
+async fn restorable_world() -> (World, Iam, Old, Operator) {
+    let world = World::granted().await;
+    world.bind(RESTORE).await;
+    let iam = world.iam("a").await;
+    let old = old(&world, &iam).await;
+    world.put_key("quay-user", &iam.key).await;
+    world.put_bundle("bundle", &old.config).await;
+    let operator = Operator::start(&world).await;
+    world.put_resource_spec("example", spec(&iam, "Restore")).await;
+    let ready = world.until_ready("example").await;
+    assert!(is(&ready, "Restorable", "True"), "{:?}", condition(&ready, "Restorable"));
+    assert_eq!(ready.metadata.finalizers.unwrap(), ["registry-sts.dev/restore"]);
+    (world, iam, old, operator)
+}
+
+async fn backups(world: &World) -> Vec<Secret> {
+    let labelled = ListParams::default().labels("registry-sts.dev/backup");
+    world.api::<Secret>().list(&labelled).await.unwrap().items
+}
+
+async fn delete(world: &World) {
+    world.api::<QuayStorage>().delete("example", &DeleteParams::default()).await.unwrap();
+}
+
+/// Waits until the resource is gone, and its backup with it.
+async fn until_gone(world: &World) {
+    eventually("the resource is gone", || async {
+        world.api::<QuayStorage>().get_opt("example").await.unwrap().is_none().then_some(())
+    })
+    .await;
+    assert!(backups(world).await.is_empty());
+}
+
+async fn event(world: &World, reason: &str) -> String {
+    eventually(reason, || async {
+        let events = world.api::<Event>().list(&ListParams::default()).await.unwrap();
+        events.items.into_iter().find(|event| event.reason.as_deref() == Some(reason)).and_then(|event| event.note)
+    })
+    .await
+}
+
+#[tokio::test]
+async fn what_stood_there_is_kept_first_and_comes_back_byte_for_byte_beside_what_others_wrote_since() {
+    let (world, iam, old, operator) = restorable_world().await;
+    let asked = requests(&world, &operator.credential);
+    let writes: Vec<(&str, &str)> = asked
+        .iter()
+        .filter(|r| r.is_write() && !r.is_event() && r.resource != "quaystorages/status")
+        .filter(|r| ["secrets", "quaystorages"].contains(&r.resource.as_str()))
+        .map(|r| (r.verb.as_str(), r.resource.as_str()))
+        .collect();
+    assert_eq!(writes, [("patch", "quaystorages"), ("create", "secrets"), ("patch", "secrets")], "in this order");
+    let backup = backups(&world).await.pop().unwrap();
+    assert!(backup.metadata.owner_references.is_none() && backup.metadata.finalizers.is_none());
+    assert_eq!(backup.type_.as_deref(), Some("Opaque"));
+
+    // A rotated key is no reason to keep more, and others go on writing.
+    let key = world.new_key(&iam.user).await;
+    world.put_key("quay-user", &key).await;
+    eventually("the key is written", || async { world.config("bundle").await.contains(&key.id).then_some(()) }).await;
+    world.until_ready("example").await;
+    assert_eq!(backups(&world).await.pop().unwrap().metadata.resource_version, backup.metadata.resource_version);
+    let edited = format!("{}FEATURE_MAILING: true  # since\n", world.config("bundle").await);
+    let edit = json!({"stringData": {"config.yaml": edited}});
+    world.api::<Secret>().patch("bundle", &PatchParams::default(), &Patch::Merge(&edit)).await.unwrap();
+    until_quiet(&world, &operator.credential).await;
+    assert!(old.config.contains(&old.key.id) && !world.config("bundle").await.contains(&old.key.id));
+
+    // The key's Secret goes with the resource, as with `kubectl delete -f`.
+    delete(&world).await;
+    world.api::<Secret>().delete("quay-user", &DeleteParams::default()).await.unwrap();
+    until_gone(&world).await;
+    assert_eq!(world.config("bundle").await, format!("{}FEATURE_MAILING: true  # since\n", old.config));
+    event(&world, "Restored").await;
+    world.assert_nothing_secret_was_told(&operator.log()).await;
+}
+
+#[tokio::test]
+async fn a_resource_that_is_deleted_while_nobody_looks_is_ended_by_the_next_process() {
+    let (world, _iam, old, operator) = restorable_world().await;
+    drop(operator);
+    delete(&world).await;
+    assert!(world.api::<QuayStorage>().get_opt("example").await.unwrap().is_some(), "the finalizer holds it");
+    let operator = Operator::start(&world).await;
+    until_gone(&world).await;
+    assert_eq!(world.config("bundle").await, old.config);
+    world.assert_nothing_secret_was_told(&operator.log()).await;
+}
+
+#[tokio::test]
+async fn an_entry_that_somebody_changed_since_stays_as_they_have_it() {
+    let (world, iam, _old, operator) = restorable_world().await;
+    // Suspended, so that it is not put right before.
+    let suspended = json!({"spec": {"suspend": true}});
+    let resources = world.api::<QuayStorage>();
+    resources.patch("example", &PatchParams::default(), &Patch::Merge(&suspended)).await.unwrap();
+    world.until("example", "suspended", |r| is(r, "Suspended", "True")).await;
+    drop(operator);
+    let theirs = world.config("bundle").await.replace(&iam.role_arn, &format!("{}-theirs", iam.role_arn));
+    let edit = json!({"stringData": {"config.yaml": theirs}});
+    world.api::<Secret>().patch("bundle", &PatchParams::default(), &Patch::Merge(&edit)).await.unwrap();
+    let before = world.bundle("bundle").await.metadata.resource_version;
+    delete(&world).await;
+    resources
+        .patch("example", &PatchParams::default(), &Patch::Merge(&json!({"spec": {"suspend": false}})))
+        .await
+        .unwrap();
+    let operator = Operator::start(&world).await;
+    until_gone(&world).await;
+    assert_eq!(world.bundle("bundle").await.metadata.resource_version, before);
+    let note = event(&world, "Retained").await;
+    assert!(note.contains("somebody has changed location default since"), "{note}");
+    world.assert_nothing_secret_was_told(&operator.log()).await;
+}
+
+#[tokio::test]
+async fn what_does_not_work_any_more_is_not_put_back() {
+    let (world, iam, old, operator) = restorable_world().await;
+    world.delete_key(&old.user, &old.key).await;
+    let before = world.bundle("bundle").await.metadata.resource_version;
+    delete(&world).await;
+    until_gone(&world).await;
+    assert_eq!(world.bundle("bundle").await.metadata.resource_version, before);
+    assert!(world.config("bundle").await.contains(&iam.key.id));
+    let note = event(&world, "Retained").await;
+    assert!(note.contains("what stood there does not work now"), "{note}");
+    world.assert_nothing_secret_was_told(&operator.log()).await;
+}
+
+#[tokio::test]
+async fn a_location_that_did_not_stand_there_before_is_not_taken_from_a_registry_that_has_blobs_there() {
+    let world = World::granted().await;
+    world.bind(RESTORE).await;
+    let iam = world.iam("a").await;
+    world.put_key("quay-user", &iam.key).await;
+    world.put_bundle("bundle", "FEATURE_MAILING: false\n").await;
+    let _operator = Operator::start(&world).await;
+    world.put_resource_spec("example", spec(&iam, "Restore")).await;
+    world.until_ready("example").await;
+    let before = world.bundle("bundle").await.metadata.resource_version;
+    delete(&world).await;
+    until_gone(&world).await;
+    assert_eq!(world.bundle("bundle").await.metadata.resource_version, before);
+    assert!(event(&world, "Retained").await.contains("did not stand there before"));
+}
+
+#[tokio::test]
+async fn set_after_the_first_write_it_restores_nothing_and_says_so_and_without_it_there_is_no_finalizer() {
+    let world = World::granted().await;
+    world.bind(RESTORE).await;
+    let iam = world.iam("a").await;
+    let old = old(&world, &iam).await;
+    world.put_key("quay-user", &iam.key).await;
+    world.put_bundle("bundle", &old.config).await;
+    let operator = Operator::start(&world).await;
+    world.put_resource_spec("example", spec(&iam, "Retain")).await;
+    let ready = world.until_ready("example").await;
+    assert!(ready.metadata.finalizers.is_none() && condition(&ready, "Restorable").is_none());
+    world.put_resource_spec("example", spec(&iam, "Restore")).await;
+    let late = world.until("example", "told of it", |r| is(r, "Restorable", "False")).await;
+    assert_eq!(condition(&late, "Restorable").unwrap()["reason"], "NoBackup");
+    assert!(is(&late, "Ready", "True"), "{}", message(&late, "Ready"));
+    until_quiet(&world, &operator.credential).await;
+    assert!(world.api::<QuayStorage>().get("example").await.unwrap().metadata.finalizers.is_none());
+    let before = world.bundle("bundle").await.metadata.resource_version;
+    delete(&world).await;
+    until_gone(&world).await;
+    assert_eq!(world.bundle("bundle").await.metadata.resource_version, before);
+}
+
+#[tokio::test]
+async fn who_changes_to_retain_gets_rid_of_the_backup_and_the_finalizer() {
+    let (world, iam, _old, operator) = restorable_world().await;
+    world.put_resource_spec("example", spec(&iam, "Retain")).await;
+    let finalizers = |r: &QuayStorage| r.metadata.finalizers.clone().unwrap_or_default();
+    let retained = world.until("example", "without a finalizer", |r| finalizers(r).is_empty()).await;
+    assert!(backups(&world).await.is_empty());
+    assert!(is(&retained, "Ready", "True"));
+    world.until("example", "told of no restoration", |r| condition(r, "Restorable").is_none()).await;
+    until_quiet(&world, &operator.credential).await;
+}
+
+#[tokio::test]
+async fn nothing_is_written_before_what_stands_is_kept_and_the_grant_is_named() {
+    let world = World::granted().await;
+    let iam = world.iam("a").await;
+    let old = old(&world, &iam).await;
+    world.put_key("quay-user", &iam.key).await;
+    world.put_bundle("bundle", &old.config).await;
+    let _operator = Operator::start(&world).await;
+    world.put_resource_spec("example", spec(&iam, "Restore")).await;
+    let forbidden = world.until_reason("example", "BackupForbidden").await;
+    let grant = "create rolebinding registry-sts-restore --clusterrole=registry-sts-restore";
+    assert!(message(&forbidden, "Ready").contains(grant), "{}", message(&forbidden, "Ready"));
+    assert_eq!(world.config("bundle").await, old.config);
+    world.bind(RESTORE).await;
+    world.until_ready("example").await;
+    assert_eq!(backups(&world).await.len(), 1);
+
+    // What it was let do is held to what it needs.
+    let client = world.operator_client().await;
+    let secrets: Api<Secret> = Api::namespaced(client.clone(), &world.namespace);
+    let refused = secrets.delete("bundle", &DeleteParams::default()).await.expect_err("deleted").to_string();
+    assert!(refused.contains("registry-sts may delete Secrets with label"), "{refused}");
+    let resources: Api<QuayStorage> = Api::namespaced(client, &world.namespace);
+    for patch in [
+        json!({"spec": {"suspend": true}}),
+        json!({"metadata": {"labels": {"a": "b"}}}),
+        json!({"metadata": {"finalizers": ["registry-sts.dev/restore", "another.dev/finalizer"]}}),
+    ] {
+        let refused = resources.patch("example", &PatchParams::default(), &Patch::Merge(&patch)).await;
+        let refused = refused.expect_err("changed").to_string();
+        assert!(refused.contains("registry-sts may"), "{refused}");
+    }
+}
+
+#[tokio::test]
+async fn a_resource_whose_bundle_or_backup_is_gone_goes_at_once() {
+    let (world, _iam, _old, _operator) = restorable_world().await;
+    let secrets = world.api::<Secret>();
+    secrets.delete("bundle", &DeleteParams::default()).await.unwrap();
+    delete(&world).await;
+    until_gone(&world).await;
+
+    let (world, iam, _old, _operator) = restorable_world().await;
+    let backup = backups(&world).await.pop().unwrap().metadata.name.unwrap();
+    world.api::<Secret>().delete(&backup, &DeleteParams::default()).await.unwrap();
+    delete(&world).await;
+    until_gone(&world).await;
+    assert!(world.config("bundle").await.contains(&iam.key.id));
+}
+
+#[tokio::test]
+async fn a_namespace_that_ends_is_not_held_up() {
+    let (world, _iam, _old, operator) = restorable_world().await;
+    world.plane.start_controllers().await;
+    let from = until_quiet(&world, &operator.credential).await.len();
+    let namespaces: Api<Namespace> = Api::all(world.admin.clone());
+    namespaces.delete(&world.namespace, &DeleteParams::default()).await.unwrap();
+    eventually("the namespace is gone", || async {
+        namespaces.get_opt(&world.namespace).await.unwrap().is_none().then_some(())
+    })
+    .await;
+    let asked = until_quiet(&world, &operator.credential).await;
+    let writes = asked[from..].iter().filter(|r| r.is_write() && r.resource == "secrets").count();
+    assert_eq!(writes, 0, "nothing is put back there");
+}
