@@ -20,6 +20,7 @@ mod main_job;
 mod network;
 mod others;
 mod output;
+mod overwriters;
 mod owners;
 mod places;
 mod policy;

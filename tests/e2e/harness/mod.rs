@@ -9,3 +9,4 @@ pub(crate) mod slow_network;
 pub(crate) mod verb;
 pub(crate) mod webhook;
 pub(crate) mod world;
+pub(crate) mod writers;
