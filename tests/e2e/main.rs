@@ -7,6 +7,7 @@
 
 mod adopt;
 mod answers;
+mod backup;
 mod check;
 mod claims;
 mod coalescing;

@@ -1,6 +1,7 @@
 //! What the scenarios are played on.
 
 pub(crate) mod audit;
+pub(crate) mod backup;
 pub(crate) mod control_plane;
 pub(crate) mod iam;
 pub(crate) mod operator;
