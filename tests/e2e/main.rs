@@ -16,6 +16,7 @@ mod ending;
 mod grants;
 mod harness;
 mod inputs;
+mod kubectl;
 mod lifecycle;
 mod main_job;
 mod network;

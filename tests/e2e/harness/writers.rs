@@ -74,6 +74,18 @@ impl Tool {
         has_drifted
     }
 
+    /// `kubectl edit`: what somebody changed in the editor, as a strategic merge patch.
+    pub(crate) async fn edit(&self, data: &[(&str, &str)]) {
+        let params = PatchParams { field_manager: Some(self.manager.clone()), ..PatchParams::default() };
+        let patch = json!({"data": self.manifest(data)["data"]});
+        self.secrets.patch("bundle", &params, &Patch::Strategic(patch)).await.unwrap();
+    }
+
+    /// `kubectl get -o yaml`.
+    pub(crate) async fn get(&self) -> Secret {
+        self.secrets.get("bundle").await.unwrap()
+    }
+
     /// `kubectl replace` of what was read before.
     pub(crate) async fn replace(&self, secret: &Secret) -> kube::Result<Secret> {
         let params = PostParams { field_manager: Some(self.manager.clone()), ..PostParams::default() };
