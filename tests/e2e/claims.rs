@@ -1,12 +1,16 @@
 //! Several resources on one bundle: each location has one owner, and nobody's entry is lost.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
 use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt as _;
 use registry_sts::api::QuayStorage;
 
-use crate::harness::audit::{requests, until_quiet};
+use crate::harness::audit::{requests, secret_writes, until_quiet};
 use crate::harness::operator::Operator;
-use crate::harness::world::{World, is, message};
+use crate::harness::world::{World, eventually, is, message};
+use crate::harness::writers::{count_up, counters};
 
 const CONFIG: &str = "FEATURE_MAILING: false\n";
 
@@ -112,4 +116,68 @@ async fn locations_of_several_resources_are_written_into_one_bundle_at_once_and_
     assert!(!config.contains(&iam.key.id));
     let written = asked[before..].iter().filter(|r| r.resource == "secrets" && r.verb == "patch" && r.code == 200);
     assert_eq!(written.count(), names.len(), "each writes its own once");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_resources_rotate_at_once_while_somebody_edits_and_whose_a_location_is_outlives_restarts() {
+    let world = World::granted().await;
+    let (one, two) = (world.iam("one").await, world.iam("two").await);
+    let of = [("one", &one), ("two", &two)];
+    let config = |count: u64| format!("# before\n{}{CONFIG}", counters(&[count]));
+    world.put_bundle("bundle", &config(0)).await;
+    let mut operator = Operator::start(&world).await;
+    for (name, iam) in of {
+        world.put_key(name, &iam.key).await;
+        world.put_resource(name, "bundle", &[World::location(name, iam, name)]).await;
+        world.until_ready(name).await;
+    }
+    // One who would have the location of the first, too.
+    world.put_resource("late", "bundle", &[World::location("one", &two, "two")]).await;
+    world.until_reason("late", "LocationClaimed").await;
+
+    let (stop, count) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+    let editor = tokio::spawn(count_up(world.api(), 0, Arc::clone(&stop), Arc::clone(&count)));
+    let (mut keys, mut rotations, mut ended) = ([one.key.clone(), two.key.clone()], 0, Vec::new());
+    for _ in 0..3 {
+        for _ in 0..4 {
+            let new = [world.new_key(&one.user).await, world.new_key(&two.user).await];
+            tokio::join!(world.put_key("one", &new[0]), world.put_key("two", &new[1]));
+            eventually("both rotated keys stand", || async {
+                assert!(!editor.is_finished(), "the editor has failed");
+                let config = world.config("bundle").await;
+                new.iter().all(|key| config.contains(&key.id)).then_some(())
+            })
+            .await;
+            for ((_, iam), old) in of.iter().zip(&keys) {
+                world.delete_key(&iam.user, old).await;
+            }
+            (keys, rotations) = (new, rotations + 1);
+        }
+        for name in ["one", "two"] {
+            world.until_ready(name).await;
+        }
+        let claimed = world.until_reason("late", "LocationClaimed").await;
+        assert!(message(&claimed, "Ready").contains("QuayStorage one writes this location"));
+        operator.ends_gracefully().await;
+        ended.push(operator.credential.clone());
+        operator = Operator::start(&world).await;
+    }
+    stop.store(true, Ordering::Relaxed);
+    editor.await.unwrap();
+
+    for name in ["one", "two"] {
+        world.until_ready(name).await;
+    }
+    world.until_reason("late", "LocationClaimed").await;
+    until_quiet(&world, &operator.credential).await;
+    assert_eq!(secret_writes(&world, &operator.credential), [], "the last process had nothing to write");
+    let written: usize = ended.iter().map(|credential| secret_writes(&world, credential).len()).sum();
+    assert_eq!(written, 2 + 2 * rotations, "each entry, and each key once");
+    let after = world.config("bundle").await;
+    assert!(after.starts_with(&config(count.load(Ordering::Relaxed))), "{after}");
+    for ((name, iam), key) in of.iter().zip(&keys) {
+        assert_eq!(after.matches(&format!("  \"{name}\":\n")).count(), 1, "{after}");
+        assert!(after.contains(&iam.role_arn) && after.contains(&key.id) && after.contains(&key.secret), "{name}");
+    }
+    world.assert_nothing_secret_was_told(&operator.log()).await;
 }

@@ -1,15 +1,14 @@
 //! Somebody who keeps undoing what is written: the fight ends, and a restart begins no new one.
 
 use k8s_openapi::api::core::v1::Secret;
-use k8s_openapi::jiff::{SignedDuration, Timestamp};
+use k8s_openapi::jiff::SignedDuration;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
-use registry_sts::api::QuayStorage;
-use registry_sts::api::status::ContestedStatus;
 use serde_json::json;
 
-use crate::harness::audit::{requests, until_quiet};
+use crate::harness::audit::{secret_writes, until_quiet};
 use crate::harness::operator::{Operator, ready_world};
 use crate::harness::world::{World, eventually, is, message};
+use crate::harness::writers::{contested, make_write_old, until_counted};
 
 const CONFIG: &str = "FEATURE_MAILING: false\n";
 
@@ -22,30 +21,6 @@ async fn put_back(world: &World, manager: &str) {
 
 async fn until_written(world: &World) {
     eventually("the entry stands", || async { (world.config("bundle").await != CONFIG).then_some(()) }).await;
-}
-
-fn contested(resource: &QuayStorage) -> Option<ContestedStatus> {
-    resource.status.as_ref()?.config_bundle.as_ref()?.contested.clone()
-}
-
-fn writes(world: &World, operator: &Operator) -> usize {
-    let asked = requests(world, &operator.credential);
-    asked.iter().filter(|r| r.resource == "secrets" && r.is_write() && r.code == 200).count()
-}
-
-/// As if our last write had been made so many minutes ago.
-async fn make_write_old(world: &World, minutes: i64) {
-    let written = Timestamp::now() - SignedDuration::from_mins(minutes);
-    let written = written.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
-    let patch = json!({"status": {"configBundle": {"lastWrittenTime": written}}});
-    let resources = world.api::<QuayStorage>();
-    resources.patch_status("example", &PatchParams::default(), &Patch::Merge(&patch)).await.unwrap();
-}
-
-async fn until_counted(world: &World, count: u32) -> ContestedStatus {
-    let what = format!("contested {count} times");
-    let counts = |r: &QuayStorage| contested(r).is_some_and(|contested| contested.count == count);
-    contested(&world.until("example", &what, counts).await).unwrap()
 }
 
 #[tokio::test]
@@ -62,7 +37,7 @@ async fn undoings_are_counted_over_restarts_whatever_the_spacing_and_the_other_w
     for (count, minutes, writer) in [(2, 2, "slow-reverter"), (3, 11, "other-reverter")] {
         world.until_ready("example").await;
         operator.ends_gracefully().await;
-        make_write_old(&world, minutes).await;
+        make_write_old(&world, SignedDuration::from_mins(minutes)).await;
         put_back(&world, writer).await;
         operator = Operator::start(&world).await;
         until_written(&world).await;
@@ -71,7 +46,7 @@ async fn undoings_are_counted_over_restarts_whatever_the_spacing_and_the_other_w
     }
     world.until_ready("example").await;
     operator.ends_gracefully().await;
-    make_write_old(&world, 1000).await;
+    make_write_old(&world, SignedDuration::from_mins(1000)).await;
     put_back(&world, "slow-reverter").await;
     for _ in 0..2 {
         let operator = Operator::start(&world).await;
@@ -80,7 +55,7 @@ async fn undoings_are_counted_over_restarts_whatever_the_spacing_and_the_other_w
         let message = message(&stopped, "Ready");
         assert!(message.contains("The field manager \"slow-reverter\" has changed our entry"), "{message}");
         until_quiet(&world, &operator.credential).await;
-        assert_eq!(writes(&world, &operator), 0);
+        assert_eq!(secret_writes(&world, &operator.credential), []);
         assert_eq!(contested(&world.until_reason("example", "Contested").await).unwrap().count, 4);
         assert_eq!(world.config("bundle").await, CONFIG);
     }
@@ -94,7 +69,8 @@ async fn undoings_are_counted_over_restarts_whatever_the_spacing_and_the_other_w
     put_back(&world, "slow-reverter").await;
     world.until_reason("example", "Contested").await;
     until_quiet(&world, &operator.credential).await;
-    assert_eq!((writes(&world, &operator), world.config("bundle").await.as_str()), (1, CONFIG));
+    let writes = secret_writes(&world, &operator.credential).len();
+    assert_eq!((writes, world.config("bundle").await.as_str()), (1, CONFIG));
 
     // A changed spec begins anew.
     let mut location = World::location("default", &iam, "quay-user");
@@ -143,12 +119,16 @@ async fn a_fight_with_one_who_overwrites_at_once_ends_however_it_overwrites() {
     for kind in ["replacer", "applier", "deleter"] {
         let (world, _iam, operator) = ready_world(CONFIG).await;
         until_quiet(&world, &operator.credential).await;
-        let before = writes(&world, &operator);
+        let before = secret_writes(&world, &operator.credential).len();
         let other = overwrite_at_once(&world, kind);
         let held = world.until_reason("example", "EntryUndone").await;
         assert!(is(&held, "Reconciling", "True"), "{kind}");
         until_quiet(&world, &operator.credential).await;
-        assert_eq!(writes(&world, &operator) - before, 1, "{kind}: it is put right once, and then not for a minute");
+        assert_eq!(
+            secret_writes(&world, &operator.credential).len() - before,
+            1,
+            "{kind}: it is put right once, and then not for a minute"
+        );
         let contested = contested(&held).unwrap();
         assert_eq!((contested.count, contested.writer.as_deref()), (2, Some(kind)));
         other.abort();

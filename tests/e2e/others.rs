@@ -4,49 +4,20 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
-use kube::api::{Api, Patch, PatchParams, PostParams};
+use kube::api::{Patch, PatchParams};
 
 use crate::harness::audit::{requests, until_quiet};
 use crate::harness::iam::Iam;
 use crate::harness::operator::{Operator, ready_world};
 use crate::harness::slow_network::SlowNetwork;
 use crate::harness::world::{World, eventually, is, message};
+use crate::harness::writers::{count_up, counters};
 
 /// How many writers edit the bundle, how often together at least, and how often keys rotate meanwhile.
 const WRITERS: u64 = 4;
 const EDITS: u64 = 500;
 const ROTATIONS: u64 = 50;
-
-/// Counts up in a key of config.yaml of its own, with a precondition, at a pace that leaves the others a chance. Its edit
-/// of before is there whenever it looks.
-async fn count_up(secrets: Api<Secret>, writer: u64, stop: Arc<AtomicBool>, count: Arc<AtomicU64>) {
-    let mut pace = tokio::time::interval(Duration::from_millis(40));
-    pace.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    while !stop.load(Ordering::Relaxed) {
-        pace.tick().await;
-        let mut secret = secrets.get("bundle").await.unwrap();
-        let config = String::from_utf8(secret.data.as_ref().unwrap()["config.yaml"].0.clone()).unwrap();
-        let before = count.load(Ordering::Relaxed);
-        let line = format!("COUNTER_{writer}: {before} # ours\n");
-        assert!(config.contains(&line), "the edit {before} of writer {writer} was lost: {config}");
-        let edited = config.replace(&line, &format!("COUNTER_{writer}: {} # ours\n", before + 1));
-        secret.data.as_mut().unwrap().insert("config.yaml".into(), ByteString(edited.into_bytes()));
-        match secrets.replace("bundle", &PostParams::default(), &secret).await {
-            Ok(_) => {
-                count.fetch_add(1, Ordering::Relaxed);
-            }
-            Err(kube::Error::Api(status)) if status.code == 409 => {}
-            Err(error) => panic!("{error}"),
-        }
-    }
-}
-
-fn counters(counts: &[u64]) -> String {
-    let line = |(writer, count): (usize, &u64)| format!("COUNTER_{writer}: {count} # ours\n");
-    counts.iter().enumerate().map(line).collect()
-}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_edit_of_another_key_is_never_lost_while_keys_rotate_and_conflicts_are_looked_at_again() {

@@ -1,12 +1,15 @@
 //! A key that changes: proven first, written then; and the old one stays for as long as the new one is refused.
 
+use std::time::Duration;
+
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{Patch, PatchParams};
+use registry_sts::api::QuayStorage;
 use serde_json::{Value, json};
 
-use crate::harness::audit::{Request, requests, until_quiet};
+use crate::harness::audit::{Request, requests, until_quiet, until_quiet_for};
 use crate::harness::operator::{Operator, ready_world};
-use crate::harness::world::{World, condition, is, message};
+use crate::harness::world::{World, condition, eventually, is, message};
 
 const CONFIG: &str = "FEATURE_MAILING: false\n";
 
@@ -81,5 +84,64 @@ async fn a_key_that_changes_key_by_key_is_written_when_it_is_whole() {
     world.until_ready("example").await;
     assert!(world.config("bundle").await.contains(&third.id));
     assert_eq!(writes(&world, &operator).len(), 3);
+    world.assert_nothing_secret_was_told(&operator.log()).await;
+}
+
+/// What was asked of the API server, besides Events and the keeping of watches.
+fn told(asked: &[Request]) -> Vec<String> {
+    let asked = asked.iter().filter(|r| !r.is_event() && !r.is_watch_keeping());
+    asked.map(|r| format!("{} {}/{}", r.verb, r.resource, r.name)).collect()
+}
+
+#[tokio::test]
+async fn a_changed_key_costs_two_reads_and_two_writes_and_no_polling_before_or_after() {
+    let (world, iam, operator) = ready_world(CONFIG).await;
+    until_quiet(&world, &operator.credential).await;
+    for _ in 0..2 {
+        // A request that comes by itself would be among these, or among those of before.
+        let from = until_quiet_for(&world, &operator.credential, Duration::from_secs(5)).await.len();
+        let (key, calls) = (world.new_key(&iam.user).await, world.plane.assume_role_calls(&iam.key.id).await);
+        world.put_key("quay-user", &key).await;
+        eventually("the new key stands", || async { world.config("bundle").await.contains(&key.id).then_some(()) })
+            .await;
+        let asked = until_quiet_for(&world, &operator.credential, Duration::from_secs(5)).await;
+        let costs = [
+            "get secrets/quay-user",
+            "get secrets/bundle",
+            "patch secrets/bundle",
+            "patch quaystorages/status/example",
+        ];
+        assert_eq!(told(&asked[from..]), costs);
+        assert!(asked[from..].iter().all(|r| r.code == 200 || r.is_event()), "{:?}", &asked[from..]);
+        assert_eq!(world.plane.assume_role_calls(&key.id).await, 1, "the new key is proven once");
+        assert_eq!(world.plane.assume_role_calls(&iam.key.id).await, calls, "the old one no more");
+        world.delete_key(&iam.user, &key).await;
+    }
+    world.assert_nothing_secret_was_told(&operator.log()).await;
+}
+
+#[tokio::test]
+async fn a_key_that_comes_key_by_key_is_asked_about_once_it_is_whole() {
+    let world = World::granted().await;
+    let iam = world.iam("a").await;
+    world.put_bundle("bundle", CONFIG).await;
+    world.put_secret("quay-user", &[]).await;
+    let operator = Operator::start(&world).await;
+    world.put_resource("example", "bundle", &[World::location("default", &iam, "quay-user")]).await;
+    world.until_reason("example", "MissingKey").await;
+    change(&world, json!({"AWS_ACCESS_KEY_ID": iam.key.id})).await;
+    let lacks_the_secret = |r: &QuayStorage| message(r, "Ready").contains("AWS_SECRET_ACCESS_KEY (or");
+    world.until("example", "without a secret", lacks_the_secret).await;
+    until_quiet(&world, &operator.credential).await;
+    assert_eq!(world.config("bundle").await, CONFIG);
+    assert_eq!(world.plane.assume_role_calls(&iam.key.id).await, 0);
+    let from = requests(&world, &operator.credential).len();
+    change(&world, json!({"AWS_SECRET_ACCESS_KEY": iam.key.secret})).await;
+    world.until_ready("example").await;
+    let asked = until_quiet(&world, &operator.credential).await;
+    let costs =
+        ["get secrets/quay-user", "get secrets/bundle", "patch secrets/bundle", "patch quaystorages/status/example"];
+    assert_eq!(told(&asked[from..]), costs);
+    assert_eq!(world.plane.assume_role_calls(&iam.key.id).await, 1);
     world.assert_nothing_secret_was_told(&operator.log()).await;
 }

@@ -55,6 +55,12 @@ pub(crate) fn requests(world: &World, credential: &str) -> Vec<Request> {
         .collect()
 }
 
+/// The changes of Secrets that one credential has made.
+pub(crate) fn secret_writes(world: &World, credential: &str) -> Vec<Request> {
+    let asked = requests(world, credential).into_iter();
+    asked.filter(|r| r.resource == "secrets" && r.is_write() && r.code < 300).collect()
+}
+
 /// Waits until a process has asked nothing for a second: a line of the log may come a moment after the answer.
 pub(crate) async fn until_quiet(world: &World, credential: &str) -> Vec<Request> {
     until_quiet_for(world, credential, Duration::from_secs(1)).await

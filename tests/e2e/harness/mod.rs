@@ -1,6 +1,7 @@
 //! What the scenarios are played on.
 
 pub(crate) mod audit;
+pub(crate) mod backup;
 pub(crate) mod control_plane;
 pub(crate) mod iam;
 pub(crate) mod operator;
@@ -10,3 +11,4 @@ pub(crate) mod slow_network;
 pub(crate) mod verb;
 pub(crate) mod webhook;
 pub(crate) mod world;
+pub(crate) mod writers;
