@@ -12,6 +12,7 @@ use crate::cluster::{ApiProblem, workloads};
 use crate::consumer::Consumer;
 use crate::plan::observation::Reference;
 use crate::plan::{Desired, Plan, Standings};
+use crate::reason::Reason;
 use crate::resource::ResourceId;
 use crate::rollout::{self, Bundle, Roll, Runner, Runners, Runs, WorkloadSeen};
 use crate::status::Written;
@@ -58,9 +59,8 @@ pub(super) async fn follow(
     if let Some(message) = said {
         memory.rollout = Some(Rollout { at: Instant::now(), of: of.clone(), runs: Runs::Current(message) });
     }
-    let pace = pace(written);
     if let Some(known) = memory.rollout.as_ref().filter(|known| known.of == of) {
-        let wait = pace.saturating_sub(known.at.elapsed());
+        let wait = pace(&known.runs, written).saturating_sub(known.at.elapsed());
         if matches!(known.runs, Runs::Current(_)) {
             return settled(known.runs.clone());
         }
@@ -76,7 +76,7 @@ pub(super) async fn follow(
     let bundle = Bundle { name: &consumer.bundle, written, of_before };
     let runs = act(context, who, resource, consumer, (bundle, seen)).await;
     memory.rollout = Some(Rollout { at: Instant::now(), of, runs: runs.clone() });
-    let look_again = (!matches!(runs, Runs::Current(_))).then_some(pace);
+    let look_again = (!matches!(runs, Runs::Current(_))).then(|| pace(&runs, written));
     Followed { runs: Some(runs), look_again }
 }
 
@@ -191,7 +191,11 @@ fn said_current(resource: &QuayStorage, written: Option<Timestamp>) -> Option<St
     (written <= reported).then(|| said.message.clone())
 }
 
-fn pace(written: Option<Timestamp>) -> Duration {
+fn pace(runs: &Runs, written: Option<Timestamp>) -> Duration {
+    // Who was not let look has asked enough.
+    if matches!(runs, Runs::Unknown(failure) if failure.reason == Reason::WorkloadForbidden) {
+        return LATEST;
+    }
     let since = written.map(|at| Timestamp::now().duration_since(at) / SHARE);
     since.and_then(|since| Duration::try_from(since).ok()).unwrap_or_default().clamp(SOONEST, LATEST)
 }

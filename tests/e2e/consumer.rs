@@ -53,6 +53,9 @@ async fn what_mounts_the_bundle_is_rolled_once_for_each_change_and_nothing_else_
     assert_eq!(rolled_for(&world, "quay").await, None);
 
     world.bind("registry-sts-restart").await;
+    let look = json!({"metadata": {"annotations": {"reconcile.fluxcd.io/requestedAt": "now"}}});
+    let resources = world.api::<QuayStorage>();
+    resources.patch("example", &PatchParams::default(), &Patch::Merge(&look)).await.unwrap();
     let first = eventually("quay is rolled", || rolled_for(&world, "quay")).await;
     let other = until_consumer(&world, "BundleNotMounted").await;
     assert!(message(&other, CONSUMER).contains("Deployment web (spec.restart)"), "{}", message(&other, CONSUMER));
