@@ -58,6 +58,8 @@ pub(super) struct Memory {
     pub(super) ending: Option<Instant>,
     /// What was seen of the workloads that run Quay.
     pub(super) rollout: Option<Rollout>,
+    /// Whether the Quay operator gives the registry a role of its own, once somebody looked.
+    pub(super) role_mode: Option<bool>,
     /// The pods of the very second of a write that were there right after it.
     pub(super) of_before: Option<(Timestamp, BTreeSet<String>)>,
     /// The resource as our last status write left it: the watch may not have told us of it yet.
@@ -73,6 +75,7 @@ impl Memory {
         self.settled = None;
         self.rollout = None;
         self.backup = None;
+        self.role_mode = None;
     }
 
     /// The newer of what the watch told and of what our last status write was answered with.

@@ -12,6 +12,7 @@ mod principals;
 mod reconcile;
 mod report;
 mod requests;
+mod role_mode;
 mod rollout;
 mod suspend;
 

@@ -13,7 +13,7 @@ use super::consumer::{self, Undesired};
 use super::memory::{Memory, Unreported};
 use super::observe::{Seen, observe};
 use super::principals;
-use super::{Context, Stored, backup, ending, id, report, rollout, suspend};
+use super::{Context, Stored, backup, ending, id, report, role_mode, rollout, suspend};
 use crate::api::QuayStorage;
 use crate::api::quay_storage::DeletionPolicy;
 use crate::cluster::secret_watches::Health;
@@ -83,7 +83,7 @@ async fn pass_over(
         Err(Undesired::Invalid(failure)) => Err(Outcome::Invalid(failure)),
         Err(Undesired::Unresolved(failure)) => Err(Outcome::Unresolved(failure)),
     };
-    let desired = match parsed {
+    let mut desired = match parsed {
         Ok(desired) => desired,
         Err(outcome) => {
             // What it waits for is the spec or the registry, and a watch tells of both.
@@ -94,6 +94,7 @@ async fn pass_over(
             return Ok(Action::await_change());
         }
     };
+    desired.consumer.notes.extend(role_mode::note(context, who, resource, &desired, memory).await);
     let has_finalizer = backups::has_finalizer(&resource.metadata);
     if has_finalizer && desired.deletion_policy == DeletionPolicy::Retain {
         backup::give_up(context, who, resource, memory).await?;

@@ -67,6 +67,15 @@ pub(super) async fn rolled(context: &Context, resource: &QuayStorage, roll: &Rol
     publish(context, resource.object_ref(&()), EventType::Normal, "WorkloadRolled", "Roll", note).await;
 }
 
+/// Warns of keys in the bundle of a registry that the Quay operator gives a role.
+pub(super) async fn role_mode(context: &Context, resource: &QuayStorage, registry: &str) {
+    let note = format!(
+        "The Quay operator gives QuayRegistry {registry} a role of its own, and blocks the rollout of a bundle with keys."
+    );
+    tracing::warn!(resource = %resource.name_any(), namespace = resource.namespace().unwrap_or_default(), "{note}");
+    publish(context, resource.object_ref(&()), EventType::Warning, "QuayOperatorHasRole", "Look", note).await;
+}
+
 /// Tells that a bundle got back what stood there before.
 pub(super) async fn put_back(context: &Context, stored: &Stored, who: &ResourceId) {
     ended(

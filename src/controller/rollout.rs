@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use k8s_openapi::jiff::Timestamp;
 
 use super::memory::{Memory, Rollout, RolloutOf};
-use super::{Context, report};
+use super::{Context, report, role_mode};
 use crate::api::QuayStorage;
 use crate::cluster::{ApiProblem, workloads};
 use crate::consumer::Consumer;
@@ -69,6 +69,7 @@ pub(super) async fn follow(
         }
     }
     let seen = read_all(context, who, &consumer.runners).await;
+    role_mode::seen(memory, &seen);
     if let (Some(at), true, None) = (written, just_written, &memory.of_before) {
         memory.of_before = pods_of(at, &seen).map(|there| (at, there));
     }

@@ -10,6 +10,9 @@ use serde_json::Value;
 /// The annotation of a pod template, and of the pods made from it, that names the write which they were rolled for.
 pub const ROLLED_FOR: &str = "registry-sts.dev/rolled-for";
 
+/// Set by a Quay operator that was given a role.
+const CREDENTIALS_FILE: &str = "AWS_SHARED_CREDENTIALS_FILE";
+
 /// A Deployment or a `StatefulSet`, and its pods.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct WorkloadSeen {
@@ -21,6 +24,8 @@ pub struct WorkloadSeen {
     pub mounts: BTreeSet<String>,
     /// The write that its template was rolled for.
     pub rolled_for: Option<String>,
+    /// Its containers are told where credentials of AWS are, as the Quay operator does that was given a role.
+    pub has_credentials_file: bool,
     /// Its controller rolls nothing.
     pub is_paused: bool,
     /// Every pod is made from the template as it is now, and available.
@@ -78,7 +83,21 @@ struct Template {
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct PodSpec {
+    containers: Vec<Container>,
     volumes: Vec<Volume>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Container {
+    env: Vec<Variable>,
+}
+
+/// Of a variable nothing counts but its name.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Variable {
+    name: String,
 }
 
 #[derive(Default, Deserialize)]
@@ -129,6 +148,8 @@ impl WorkloadSeen {
         let replicas = spec.replicas.unwrap_or(1);
         let is_observed = metadata.generation.is_none_or(|now| status.observed_generation.is_some_and(|o| o >= now));
         let counts = [status.replicas, status.updated_replicas, status.available_replicas];
+        let mut variables = spec.template.spec.containers.iter().flat_map(|container| &container.env);
+        let has_credentials_file = variables.any(|variable| variable.name == CREDENTIALS_FILE);
         let secrets = spec.template.spec.volumes.into_iter().flat_map(|volume| {
             let projected = volume.projected.into_iter().flat_map(|projected| projected.sources);
             let projected = projected.filter_map(|source| source.secret?.name);
@@ -139,6 +160,7 @@ impl WorkloadSeen {
             resource_version: metadata.resource_version.unwrap_or_default(),
             mounts: secrets.collect(),
             rolled_for: spec.template.metadata.annotations.and_then(|mut all| all.remove(ROLLED_FOR)),
+            has_credentials_file,
             is_paused: spec.paused,
             is_complete: is_observed && counts.iter().all(|count| *count == replicas),
             pods: Vec::new(),

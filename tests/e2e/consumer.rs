@@ -177,3 +177,28 @@ async fn the_operator_may_change_nothing_of_a_workload_but_the_one_annotation() 
     let ours = json!({"spec": {"template": {"metadata": {"annotations": {"registry-sts.dev/rolled-for": "x"}}}}});
     deployments.patch("quay", &PatchParams::default(), &Patch::Merge(&ours)).await.unwrap();
 }
+
+#[tokio::test]
+async fn keys_for_a_registry_that_the_quay_operator_gives_a_role_are_warned_of_before_they_are_written() {
+    registry::kind_is_there().await;
+    let world = World::granted().await;
+    world.bind("registry-sts-rollout").await;
+    let iam = world.iam("a").await;
+    world.put_key("quay-user", &iam.key).await;
+    world.put_bundle("bundle", CONFIG).await;
+    registry::put_registry(&world, "example", "bundle").await;
+    let env = json!([{"name": "AWS_SHARED_CREDENTIALS_FILE", "value": "/var/run/secrets/cloud/credentials"}]);
+    let labels = json!({"app": "example"});
+    let deployment = json!({"apiVersion": "apps/v1", "kind": "Deployment",
+        "metadata": {"name": "example-quay-app", "namespace": world.namespace},
+        "spec": {"selector": {"matchLabels": labels}, "template": {"metadata": {"labels": labels},
+            "spec": {"containers": [{"name": "quay", "image": "quay.example/quay", "env": env}]}}}});
+    crate::harness::world::apply(&world.admin, &deployment).await;
+    let operator = Operator::start(&world).await;
+    registry::refer(&world, "example", "example", World::location("default", &iam, "quay-user")).await;
+    let ready = world.until_ready("example").await;
+    assert!(message(&ready, "BundleCurrent").contains("(ROLEARN)"), "{}", message(&ready, "BundleCurrent"));
+    let log = operator.log();
+    let (warned, written) = (log.find("a role of its own"), log.find("Wrote location default"));
+    assert!(warned.is_some() && warned < written, "{warned:?} {written:?}");
+}
