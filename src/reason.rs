@@ -201,6 +201,8 @@ reasons! {
     BackupMade: None,
     /// What stood in the bundle before is not known.
     NoBackup: None,
+    /// What stood in the bundle before is known, and cannot be put back.
+    NotRestorable: None,
     /// The operator may not keep what stands in the bundle, as it was asked to.
     BackupForbidden: Waits,
     /// What stands in the bundle could not be kept.

@@ -5,7 +5,7 @@ use crate::api::auth::{AccessKey as KeyReference, Auth, SecretRef, WebIdentity};
 use crate::api::quay_storage::{Location, SignatureVersion as Asked};
 use crate::arn::Partition;
 use crate::bundle::{SignatureVersion, StandingArguments, StandingDriver, StandingEntry};
-use crate::place::{EndpointUrl, LocationName, Region, S3Host};
+use crate::place::{EndpointUrl, LocationName, S3Host};
 use crate::plan::key::AccessKey;
 use crate::policy::location::Told;
 use crate::registry::account_of;
@@ -121,7 +121,7 @@ fn migrated(name: &LocationName, arguments: &StandingArguments, of: &Of<'_>) -> 
         (Some(region), _) => (Some(region.to_string()), None),
         (None, Some(url)) if of_aws.is_none() => (None, Some(url.as_str().to_owned())),
         (None, _) => {
-            let region = of_aws.and_then(region_of);
+            let region = of_aws.and_then(EndpointUrl::aws_region);
             if region.is_none() {
                 remarks.push("The entry names no region. Fill in that of the bucket.".to_owned());
             }
@@ -159,12 +159,6 @@ fn location(
         }),
         accept_place: None,
     }
-}
-
-/// The region of an AWS host of S3, `s3.<region>` or `s3-<region>`.
-fn region_of(url: &EndpointUrl) -> Option<Region> {
-    let host = url.host().trim_end_matches(".cn").strip_suffix(".amazonaws.com")?;
-    host.strip_prefix("s3.").or_else(|| host.strip_prefix("s3-"))?.parse().ok()
 }
 
 fn by_key() -> Auth {

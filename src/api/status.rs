@@ -91,7 +91,7 @@ pub struct PendingStatus {
 
     /// The lines of `config.yaml` that go and come, every secret in them masked, and with `outputSecret` the names of the
     /// other keys that change.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[serde(default)]
     pub diff: String,
 }
 

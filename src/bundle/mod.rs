@@ -60,6 +60,12 @@ pub fn key_of_ours(bytes: &[u8]) -> Option<&'static str> {
     })
 }
 
+/// Whether a document has entries with these digests, by location; none for one that cannot be read.
+pub fn has_entries(bytes: &[u8], entries: &[(&str, &str)]) -> Option<bool> {
+    let document = ConfigYaml::parse(bytes).ok()?;
+    Some(entries.iter().all(|(name, digest)| document.digest(name).as_deref() == Some(digest)))
+}
+
 /// Whether a key may be named to the user: one of Quay's storage keys, or an argument of the driver.
 fn is_our_key(key: &str) -> bool {
     OURS.contains(&key) || storage::ARGUMENTS.contains(&key)
@@ -147,9 +153,12 @@ impl ConfigYaml {
         found.map(|pair| FoundEntry::of(&pair.value))
     }
 
-    /// Whether the entry of a name is of the driver that we write.
-    pub fn has_sts(&self, name: &LocationName) -> bool {
-        self.entry(name).is_some_and(|found| found.driver == storage::DRIVER)
+    /// The digest of the entry of a name, if it is one of the driver that we write and says the same to all readers.
+    pub fn digest(&self, name: &str) -> Option<String> {
+        match standing::entry(self.location(name)?).driver {
+            StandingDriver::Sts(arguments) => Some(arguments.digest()),
+            StandingDriver::StaticKeys(_) | StandingDriver::Other(_) | StandingDriver::Unclear(_) => None,
+        }
     }
 
     /// The id of the access key that the entry of a name has, if one can be read there.

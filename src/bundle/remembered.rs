@@ -6,8 +6,9 @@ use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
 use super::piece::{Piece, Raw};
+use super::standing::{self, StandingEntry};
 use super::tree::{Kind, Pair};
-use super::{Change, ConfigYaml, DEFAULTS, PREFERENCE, STORAGE};
+use super::{Change, ConfigYaml, DEFAULTS, FoundEntry, PREFERENCE, STORAGE};
 use crate::place::LocationName;
 
 /// The serialised form that this program writes and reads.
@@ -101,6 +102,40 @@ impl Remembered {
     /// The names of the locations that the write is about.
     pub fn locations(&self) -> impl Iterator<Item = &str> {
         self.locations.keys().map(String::as_str)
+    }
+
+    /// What stood at one of them; none where nothing did, or nothing that can be read by itself.
+    pub fn standing(&self, location: &str) -> Option<StandingEntry> {
+        match self.locations.get(location)? {
+            Before::Absent => None,
+            Before::Present(piece) => {
+                piece.reading().filter(|pair| !pair.value.is_null()).map(|pair| standing::entry(&pair))
+            }
+        }
+    }
+
+    /// The same, as far as it tells where its blobs are.
+    pub fn found(&self, location: &str) -> Option<FoundEntry> {
+        match self.locations.get(location)? {
+            Before::Absent => None,
+            Before::Present(piece) => {
+                piece.reading().filter(|pair| !pair.value.is_null()).map(|pair| FoundEntry::of(&pair.value))
+            }
+        }
+    }
+
+    /// Whether what stood at one of them stands in a document now, spelled as it was.
+    pub fn stands_in(&self, document: &ConfigYaml, location: &str) -> bool {
+        match (self.locations.get(location), document.location(location)) {
+            (Some(Before::Present(piece)), Some(pair)) => piece.stands_at(document.body(), pair),
+            (Some(Before::Absent), None) => true,
+            _ => false,
+        }
+    }
+
+    /// The same without what stood at a location.
+    pub fn forget(&mut self, location: &str) {
+        self.locations.remove(location);
     }
 
     /// The serialised form, to be kept where secrets are kept.

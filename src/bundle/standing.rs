@@ -89,7 +89,7 @@ impl ConfigYaml {
     }
 }
 
-fn entry(pair: &Pair) -> StandingEntry {
+pub(super) fn entry(pair: &Pair) -> StandingEntry {
     let name = pair.key.string().and_then(|name| name.parse().ok());
     let driver = driver(pair, name.as_ref()).unwrap_or_else(StandingDriver::Unclear);
     StandingEntry { name, line: pair.key.line, driver }

@@ -122,6 +122,7 @@ pub async fn read_whole(client: &Client, namespace: &str, name: &str) -> Result<
         mark: Mark::read(secret.metadata.labels.as_ref(), secret.metadata.annotations.as_ref()),
         owner: Owner::of(&secret.metadata),
         own_write: owner::own_write(&secret.metadata),
+        last_change: owner::last_change(&secret.metadata),
         last_writer: owner::last_writer(&secret.metadata),
         uid: secret.metadata.uid.unwrap_or_default(),
         resource_version: secret.metadata.resource_version.unwrap_or_default(),

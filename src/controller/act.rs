@@ -69,8 +69,8 @@ pub(super) async fn act(
 ) -> Acted {
     let Some(write) = &plan.write else { return Acted::NotNeeded };
     let secret = &write.secret_name;
-    if let (Some(remembered), Some((_, backup))) = (&write.remembered, &seen.observation.backup)
-        && let Err(acted) = backup::keep(context, who, resource, (secret, remembered), (backup, memory)).await
+    if let (Some(keep), Some((_, backup))) = (&write.keep, &seen.observation.backup)
+        && let Err(acted) = backup::keep(context, who, resource, (secret, keep), (backup, memory)).await
     {
         return acted;
     }

@@ -2,18 +2,20 @@
 
 use std::sync::Arc;
 
+use kube::Resource as _;
+
 use super::Context;
 use super::act::Acted;
 use super::memory::Memory;
 use super::principals::note;
+use super::report;
 use crate::api::QuayStorage;
 use crate::api::quay_storage::DeletionPolicy;
-use crate::bundle::Remembered;
 use crate::cluster::version::Version;
 use crate::cluster::{ApiProblem, backups};
-use crate::plan::Desired;
 use crate::plan::backup::{self, Backup, BackupSeen};
 use crate::plan::observation::Reference;
+use crate::plan::{Desired, Keep};
 use crate::reason::{Failure, Reason};
 use crate::resource::ResourceId;
 
@@ -48,6 +50,7 @@ pub(super) async fn read(context: &Context, who: &ResourceId) -> (Option<Version
         Ok(read) => (
             Some(read.version),
             read.content.map_or_else(
+                // That it was read, and says nothing that could be used, is told by its version being known.
                 || Reference::Unreadable { why: "it is somebody else's, or was changed by hand".into() },
                 Reference::Found,
             ),
@@ -66,7 +69,7 @@ pub(super) async fn keep(
     context: &Context,
     who: &ResourceId,
     resource: &QuayStorage,
-    (bundle, remembered): (&str, &Remembered),
+    (bundle, keep): (&str, &Keep),
     (seen, memory): (&Reference<BackupSeen>, &mut Memory),
 ) -> Result<(), Acted> {
     let name = backup::name(who);
@@ -75,25 +78,54 @@ pub(super) async fn keep(
         Reference::Missing => None,
         Reference::Forbidden { .. } | Reference::Unreadable { .. } => {
             let message = format!(
-                "Secret {name} is to keep what stands in Secret {bundle} (deletionPolicy: Restore), and could not be read. Nothing is written before it is kept."
+                "Secret {name} is to keep what stands in Secret {bundle} (deletionPolicy: Restore), and could not be read, or is somebody else's. Nothing is written before it is kept."
             );
             return Err(Acted::Failed(Failure::new(Reason::BackupFailed, message)));
         }
     };
-    if !backups::has_finalizer(&resource.metadata) {
-        match backups::set_finalizer(&context.client, who, &resource.metadata, true).await {
-            Ok(resource) => memory.reported = Some(Arc::new(resource)),
-            Err(problem) => return Err(failed(context, who, &problem).await),
-        }
-    }
-    let Some(new) = known.map_or_else(Backup::default, |seen| seen.backup.clone()).with(bundle, remembered) else {
+    let Some(new) = known.map_or_else(Backup::default, |seen| seen.backup.clone()).with(bundle, keep) else {
         return Ok(());
     };
+    if let Err(failure) = hold(context, who, &memory.newest(resource), memory).await {
+        return Err(Acted::Failed(failure));
+    }
     memory.backup = None;
     match backups::write(&context.client, who, known, &new).await {
         Ok(_) => Ok(()),
         Err(problem) => Err(failed(context, who, &problem).await),
     }
+}
+
+/// Sets the finalizer where there is none.
+///
+/// # Errors
+/// Why it could not be set, and what to change.
+pub(super) async fn hold(
+    context: &Context,
+    who: &ResourceId,
+    resource: &QuayStorage,
+    memory: &mut Memory,
+) -> Result<(), Failure> {
+    if backups::has_finalizer(&resource.metadata) || resource.metadata.deletion_timestamp.is_some() {
+        return Ok(());
+    }
+    let problem = match backups::set_finalizer(&context.client, who, &resource.metadata, true).await {
+        Ok(metadata) => {
+            memory.reported = Some(Arc::new(QuayStorage { metadata, ..resource.clone() }));
+            return Ok(());
+        }
+        Err(problem) => problem,
+    };
+    let forbidden = problem == ApiProblem::Forbidden;
+    let reason = if forbidden { Reason::BackupForbidden } else { Reason::BackupFailed };
+    let fix = if forbidden { "Apply deploy/rbac/operator.yaml of this version." } else { "It is tried again." };
+    Err(Failure::new(
+        reason,
+        format!(
+            "Finalizer {} could not be set on this resource: {problem}. What stands in the bundle would not be put back without. {fix}",
+            backup::FINALIZER
+        ),
+    ))
 }
 
 async fn failed(context: &Context, who: &ResourceId, problem: &ApiProblem) -> Acted {
@@ -103,7 +135,7 @@ async fn failed(context: &Context, who: &ResourceId, problem: &ApiProblem) -> Ac
         ApiProblem::Conflict | ApiProblem::NotFound => Acted::Raced(Failure::new(
             Reason::Raced,
             format!(
-                "Secret {name}, the backup, or this resource was changed by somebody else at the same time. {before} It is tried again."
+                "Secret {name}, the backup, was changed by somebody else at the same time. {before} It is tried again."
             ),
         )),
         ApiProblem::Forbidden => Acted::Failed(Failure::new(
@@ -120,20 +152,25 @@ async fn failed(context: &Context, who: &ResourceId, problem: &ApiProblem) -> Ac
     }
 }
 
-/// Of a resource that is to have no backup any more: the backup goes, and then the finalizer.
-///
-/// # Errors
-/// What the API server answered instead.
-pub(super) async fn give_up(
-    context: &Context,
-    who: &ResourceId,
-    resource: &QuayStorage,
-    memory: &mut Memory,
-) -> Result<(), ApiProblem> {
-    if let (_, Reference::Found(seen)) = read(context, who).await {
-        backups::delete(&context.client, who, &seen).await?;
+/// Of a resource that is to have no backup any more: the backup goes, and then the finalizer. What cannot be done now is
+/// left for a later pass, and keeps this one from nothing.
+pub(super) async fn give_up(context: &Context, who: &ResourceId, resource: &QuayStorage, memory: &mut Memory) {
+    let (version, seen) = read(context, who).await;
+    let deleted = match &seen {
+        Reference::Found(seen) => backups::delete(&context.client, who, seen).await,
+        Reference::Missing => Ok(()),
+        // It is somebody else's.
+        Reference::Unreadable { .. } if version.is_some() => Ok(()),
+        Reference::Unreadable { .. } => Err(ApiProblem::Unreachable),
+        Reference::Forbidden { .. } => Err(ApiProblem::Forbidden),
+    };
+    match deleted {
+        Ok(()) => {}
+        Err(ApiProblem::Forbidden) => report::backup_left(context, resource.object_ref(&()), who).await,
+        Err(problem) => return tracing::warn!(resource = %who, %problem, "the backup could not be deleted"),
     }
-    let resource = backups::set_finalizer(&context.client, who, &resource.metadata, false).await?;
-    memory.reported = Some(Arc::new(resource));
-    Ok(())
+    match backups::set_finalizer(&context.client, who, &resource.metadata, false).await {
+        Ok(metadata) => memory.reported = Some(Arc::new(QuayStorage { metadata, ..resource.clone() })),
+        Err(problem) => tracing::warn!(resource = %who, %problem, "the finalizer could not be taken"),
+    }
 }

@@ -15,7 +15,7 @@ use crate::cluster::version::Version;
 use crate::consumer::Consumer;
 use crate::plan::backup::BackupSeen;
 use crate::plan::key::AccessKey;
-use crate::plan::observation::Reference;
+use crate::plan::observation::{BundleSecret, Reference};
 use crate::plan::web_identity::AccountSeen;
 use crate::plan::{ProofState, Standings};
 use crate::reason::Failure;
@@ -50,8 +50,10 @@ pub(super) struct Memory {
     pub(super) left: Option<ConfigBundleStatus>,
     /// A write that is not in status yet.
     pub(super) unreported: Option<Unreported>,
-    /// When this operator last wrote the bundle, as the Secret of that name told.
-    pub(super) own_write: Option<(String, Timestamp)>,
+    /// When the bundle was last written, as it told.
+    pub(super) written: Option<LastWrites>,
+    /// Everything is to be looked at anew, also what status says.
+    pub(super) is_anew: bool,
     /// The backup as it was read, at a version.
     pub(super) backup: Option<(Version, Reference<BackupSeen>)>,
     /// Since when the resource is being ended.
@@ -76,6 +78,7 @@ impl Memory {
         self.rollout = None;
         self.backup = None;
         self.role_mode = None;
+        self.is_anew = true;
     }
 
     /// The newer of what the watch told and of what our last status write was answered with.
@@ -105,8 +108,25 @@ impl Unreported {
     }
 }
 
+/// When a bundle was last written, as the Secret of that name told.
+pub(super) struct LastWrites {
+    pub(super) bundle: String,
+    /// By this operator, if it is still the one that did.
+    pub(super) by_us: Option<Timestamp>,
+    /// By anybody.
+    pub(super) by_anybody: Option<Timestamp>,
+}
+
+impl LastWrites {
+    pub(super) fn of(bundle: &str, secret: &BundleSecret) -> Self {
+        Self { bundle: bundle.to_owned(), by_us: secret.own_write, by_anybody: secret.last_change }
+    }
+}
+
 /// What was seen of the workloads that run Quay.
 pub(super) struct Rollout {
+    /// When they were first looked at for what it depends on.
+    pub(super) since: Instant,
     /// When.
     pub(super) at: Instant,
     /// What it depends on, but for the workloads.

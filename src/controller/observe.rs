@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use k8s_openapi::jiff::Timestamp;
 use kube::{Resource as _, ResourceExt as _};
 
-use super::memory::{Inputs, LocationInput, Memory, ProofInput};
+use super::memory::{Inputs, LastWrites, LocationInput, Memory, ProofInput};
 use super::principals::{self, note};
 use super::{Context, Stored, backup, consumer, output};
 use crate::api::QuayStorage;
@@ -187,7 +187,7 @@ async fn observe_bundle(
     let (bundle, version) = read_bundle(context, who, &desired.consumer.bundle).await;
     note(context, who, &desired.consumer.bundle, before.as_ref(), version.as_ref());
     if let Reference::Found(secret) = &bundle {
-        memory.own_write = secret.own_write.map(|at| (desired.consumer.bundle.clone(), at));
+        memory.written = Some(LastWrites::of(&desired.consumer.bundle, secret));
     }
     (ObservedBundle::Read(Box::new(bundle)), version.map(|version| (version, None)))
 }

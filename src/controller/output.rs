@@ -1,7 +1,7 @@
 //! Observing an output and the Secret that it is made from.
 
 use super::Context;
-use super::memory::Memory;
+use super::memory::{LastWrites, Memory};
 use super::observe::Versions;
 use super::principals::note;
 use crate::cluster::version::Version;
@@ -22,7 +22,7 @@ pub(super) async fn observe(
     let (source, source_version) = read(context, who, desired, source).await;
     let (output, version) = read(context, who, desired, &desired.consumer.bundle).await;
     if let Reference::Found(secret) = &output {
-        memory.own_write = secret.bundle.own_write.map(|at| (desired.consumer.bundle.clone(), at));
+        memory.written = Some(LastWrites::of(&desired.consumer.bundle, &secret.bundle));
     }
     let versions = version.zip(source_version).map(|(version, source)| (version, Some(source)));
     (ObservedBundle::Output(Box::new(OutputSeen { owner: who.clone(), source, output })), versions)

@@ -19,7 +19,7 @@ use crate::api::quay_storage::DeletionPolicy;
 use crate::cluster::secret_watches::Health;
 use crate::cluster::{ApiProblem, backups};
 use crate::plan::backup::name as backup_name;
-use crate::plan::{Desired, Plan};
+use crate::plan::{Desired, Plan, Restorable};
 use crate::resource::ResourceId;
 use crate::status::{self, Outcome, Written};
 
@@ -97,7 +97,7 @@ async fn pass_over(
     desired.consumer.notes.extend(role_mode::note(context, who, resource, &desired, memory).await);
     let has_finalizer = backups::has_finalizer(&resource.metadata);
     if has_finalizer && desired.deletion_policy == DeletionPolicy::Retain {
-        backup::give_up(context, who, resource, memory).await?;
+        backup::give_up(context, who, resource, memory).await;
     }
     let backup = (desired.deletion_policy == DeletionPolicy::Restore).then(|| backup_name(who));
     let health = context.secrets.refer(who, desired.secrets().into_iter().chain(backup).collect());
@@ -111,10 +111,16 @@ async fn pass_over(
         // The watch tells when it is complete; the limit is for a watch that never says anything.
         return Ok(Action::requeue(UNWATCHED_RETRY));
     }
-    let (seen, plan, acted) = look_and_act(context, who, resource, &desired, health, memory).await;
+    let (seen, mut plan, acted) = look_and_act(context, who, resource, &desired, health, memory).await;
     if let Some(wait) = seen.wait {
         // Answers are about to come; they are reported, and written, together.
         return Ok(Action::requeue(wait));
+    }
+    // A backup that came back without its resource's finalizer would be looked at by nobody.
+    if let Some(Restorable::Kept(_)) = &plan.restorable
+        && let Err(failure) = backup::hold(context, who, &memory.newest(resource), memory).await
+    {
+        plan.restorable = Some(Restorable::Lost(failure));
     }
     // The finalizer may have come or gone meanwhile.
     let resource = &memory.newest(resource);
@@ -128,7 +134,7 @@ async fn pass_over(
     let act_again = acted.again();
     let written = acted.into_status(memory.unreported.as_ref());
 
-    let rollout = rollout::follow(context, who, resource, &desired, (&plan, &written), memory).await;
+    let rollout = rollout::follow(context, who, resource, &desired, (&seen.observation, &plan, &written), memory).await;
     let outcome = Outcome::Planned { bundle, plan: &plan, written: &written, runs: rollout.runs.as_ref() };
     let status = status::report(&outcome, before, generation, Timestamp::now());
     memory.left.clone_from(&status.config_bundle);

@@ -11,8 +11,8 @@ use kube::runtime::controller::Action;
 use kube::runtime::events::{Event, EventType};
 use serde_json::json;
 
+use super::Context;
 use super::memory::Memory;
-use super::{Context, Stored};
 use crate::api::status::QuayStorageStatus;
 use crate::api::{QuayStorage, without_values};
 use crate::cluster::secrets::FIELD_MANAGER;
@@ -77,10 +77,10 @@ pub(super) async fn role_mode(context: &Context, resource: &QuayStorage, registr
 }
 
 /// Tells that a bundle got back what stood there before.
-pub(super) async fn put_back(context: &Context, stored: &Stored, who: &ResourceId) {
+pub(super) async fn put_back(context: &Context, about: ObjectReference, who: &ResourceId) {
     ended(
         context,
-        stored,
+        about,
         who,
         "Restored",
         EventType::Normal,
@@ -90,32 +90,46 @@ pub(super) async fn put_back(context: &Context, stored: &Stored, who: &ResourceI
 }
 
 /// Tells that a bundle stays as it is, though it was to get back what stood there before.
-pub(super) async fn retained(context: &Context, stored: &Stored, who: &ResourceId, why: &str) {
+pub(super) async fn retained(context: &Context, about: ObjectReference, who: &ResourceId, why: &str) {
     let note = format!("The bundle stays as it is (deletionPolicy: Restore): {why}.");
-    ended(context, stored, who, "Retained", EventType::Warning, note).await;
+    ended(context, about, who, "Retained", EventType::Warning, note).await;
 }
 
 /// Tells that a backup is left behind.
-pub(super) async fn backup_left(context: &Context, stored: &Stored, who: &ResourceId) {
+pub(super) async fn backup_left(context: &Context, about: ObjectReference, who: &ResourceId) {
     let (name, grant) = (backup::name(who), context.grants.restore(&who.namespace).await);
     let note = format!(
         "Secret {name}, the backup, holds old keys and could not be deleted: delete it by hand. To grant that: {grant}"
     );
-    ended(context, stored, who, "BackupLeft", EventType::Warning, note).await;
+    ended(context, about, who, "BackupLeft", EventType::Warning, note).await;
 }
 
 /// Tells that a resource cannot go.
-pub(super) async fn stuck(context: &Context, stored: &Stored, who: &ResourceId, problem: &ApiProblem) {
+pub(super) async fn stuck(context: &Context, about: ObjectReference, who: &ResourceId, problem: &ApiProblem) {
     let note = format!(
         "Finalizer {} could not be taken: {problem}. It is tried again. If it is forbidden, apply deploy/rbac/operator.yaml of this version.",
         backup::FINALIZER
     );
-    ended(context, stored, who, "FinalizerLeft", EventType::Warning, note).await;
+    ended(context, about, who, "FinalizerLeft", EventType::Warning, note).await;
 }
 
-async fn ended(context: &Context, stored: &Stored, who: &ResourceId, reason: &str, kind: EventType, note: String) {
+async fn ended(
+    context: &Context,
+    about: ObjectReference,
+    who: &ResourceId,
+    reason: &str,
+    kind: EventType,
+    note: String,
+) {
     tracing::info!(resource = %who, "{note}");
-    publish(context, stored.object_ref(&()), kind, reason, "End", note).await;
+    publish(context, about, kind, reason, "End", note).await;
+}
+
+/// Tells that what runs Quay could not be rolled at the end.
+pub(super) async fn not_rolled(context: &Context, resource: &QuayStorage, failure: &Failure) {
+    let note = format!("Quay was not rolled after the bundle got back what stood there: {}", failure.message);
+    tracing::warn!(resource = %resource.name_any(), namespace = resource.namespace().unwrap_or_default(), "{note}");
+    publish(context, resource.object_ref(&()), EventType::Warning, failure.reason.as_str(), "Roll", note).await;
 }
 
 /// Tells of the locations that left the spec: their entries stay, for Quay's database may point to them.

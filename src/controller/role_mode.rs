@@ -11,6 +11,9 @@ use crate::plan::observation::Reference;
 use crate::resource::ResourceId;
 use crate::rollout::WorkloadSeen;
 
+/// What Quay's operator calls it, by which it is known that it was told.
+const ROLE_MODE: &str = "ROLEARN";
+
 /// Looks once at what runs the registry, where keys are to be written; later looks come with those at the rollout. Who may
 /// not look is told nothing.
 pub(super) async fn note(
@@ -29,7 +32,9 @@ pub(super) async fn note(
     if memory.role_mode.is_none() {
         let seen = workloads::read_alone(&context.client, &who.namespace, runner.kind, &runner.name).await;
         memory.role_mode = Some(seen.is_ok_and(|seen| seen.has_credentials_file));
-        if memory.role_mode == Some(true) {
+        let is_told =
+            resource.status.iter().flat_map(|status| &status.conditions).any(|c| c.message.contains(ROLE_MODE));
+        if memory.role_mode == Some(true) && !is_told {
             report::role_mode(context, resource, registry).await;
         }
     }
@@ -45,6 +50,6 @@ pub(super) fn seen(memory: &mut Memory, seen: &[Reference<WorkloadSeen>]) {
 
 fn told(registry: &str, called: &str) -> String {
     format!(
-        "Warning: {called} has AWS_SHARED_CREDENTIALS_FILE, as where the Quay operator was given a role (ROLEARN) for all of its registries: it blocks the rollout of QuayRegistry {registry} when the bundle has keys. Use one of the two."
+        "Warning: {called} has AWS_SHARED_CREDENTIALS_FILE, as where the Quay operator was given a role ({ROLE_MODE}) for all of its registries: it blocks the rollout of QuayRegistry {registry} when the bundle has keys. Use one of the two."
     )
 }

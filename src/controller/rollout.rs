@@ -4,14 +4,17 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use k8s_openapi::jiff::Timestamp;
+use secrecy::ExposeSecret as _;
 
+use super::act::LOOKS;
 use super::memory::{Memory, Rollout, RolloutOf};
 use super::{Context, report, role_mode};
 use crate::api::QuayStorage;
-use crate::cluster::{ApiProblem, workloads};
+use crate::bundle::has_entries;
+use crate::cluster::{ApiProblem, secrets, workloads};
 use crate::consumer::Consumer;
 use crate::plan::observation::Reference;
-use crate::plan::{Desired, Plan, Standings};
+use crate::plan::{Desired, Observation, Plan, Standings};
 use crate::reason::Reason;
 use crate::resource::ResourceId;
 use crate::rollout::{self, Bundle, Roll, Runner, Runners, Runs, WorkloadSeen};
@@ -21,6 +24,11 @@ use crate::status::Written;
 const SOONEST: Duration = Duration::from_secs(5);
 const LATEST: Duration = Duration::from_mins(5);
 const SHARE: i32 = 4;
+/// What has not come about after that long does not come about by itself.
+const PATIENCE: Duration = Duration::from_hours(24);
+
+/// What the Quay operator calls the Secrets that it renders, after the registry's name.
+const RENDERED: &str = "-quay-config-secret";
 
 /// What is known of the rollout.
 pub(super) struct Followed {
@@ -36,10 +44,11 @@ pub(super) async fn follow(
     who: &ResourceId,
     resource: &QuayStorage,
     desired: &Desired,
-    (plan, written): (&Plan, &Written),
+    (seen, plan, written): (&Observation, &Plan, &Written),
     memory: &mut Memory,
 ) -> Followed {
     let consumer = &desired.consumer;
+    let is_anew = std::mem::take(&mut memory.is_anew);
     if consumer.runners.workloads.is_empty() {
         memory.rollout = None;
         return Followed { runs: None, look_again: None };
@@ -48,7 +57,7 @@ pub(super) async fn follow(
     let just_written = matches!(written, Written::Done { .. });
     let written = last_write(resource, &consumer.bundle, written, memory);
     memory.of_before.take_if(|(at, _)| Some(*at) != written);
-    let said = said_current(resource, written).filter(|_| memory.rollout.is_none());
+    let said = said_current(resource, written).filter(|_| memory.rollout.is_none() && !is_anew);
     // What was said of a bundle that is not looked at yet stays said.
     let is_unseen = said.is_some() && plan.standings == Standings::NotLooked;
     if let Some(runs) = rollout::beforehand(consumer, plan, written).filter(|_| !is_unseen) {
@@ -56,28 +65,32 @@ pub(super) async fn follow(
         return settled(runs);
     }
     let of = RolloutOf { bundle: consumer.bundle.clone(), written, runners: consumer.runners.clone() };
+    let now = Instant::now();
     if let Some(message) = said {
-        memory.rollout = Some(Rollout { at: Instant::now(), of: of.clone(), runs: Runs::Current(message) });
+        memory.rollout = Some(Rollout { since: now, at: now, of: of.clone(), runs: Runs::Current(message) });
     }
+    let mut since = now;
     if let Some(known) = memory.rollout.as_ref().filter(|known| known.of == of) {
-        let wait = pace(&known.runs, written).saturating_sub(known.at.elapsed());
-        if matches!(known.runs, Runs::Current(_)) {
-            return settled(known.runs.clone());
-        }
-        if !wait.is_zero() {
-            return Followed { runs: Some(known.runs.clone()), look_again: Some(wait) };
+        since = known.since;
+        let wait = pace(known, written).map(|pace| pace.saturating_sub(known.at.elapsed()));
+        if wait.is_none_or(|wait| !wait.is_zero()) {
+            return Followed { runs: Some(known.runs.clone()), look_again: wait };
         }
     }
-    let seen = read_all(context, who, &consumer.runners).await;
+    let entries = plan.leaves(&seen.left, &consumer.bundle);
+    let seen = read_all(context, who, consumer, &entries).await;
     role_mode::seen(memory, &seen);
     if let (Some(at), true, None) = (written, just_written, &memory.of_before) {
         memory.of_before = pods_of(at, &seen).map(|there| (at, there));
     }
     let of_before = memory.of_before.as_ref().map(|(_, there)| there);
-    let bundle = Bundle { name: &consumer.bundle, written, of_before };
+    let changed = memory.written.as_ref().filter(|told| told.bundle == consumer.bundle);
+    let changed = changed.and_then(|told| told.by_anybody);
+    let bundle = Bundle { name: &consumer.bundle, written, changed, of_before };
     let runs = act(context, who, resource, consumer, (bundle, seen)).await;
-    memory.rollout = Some(Rollout { at: Instant::now(), of, runs: runs.clone() });
-    let look_again = (!matches!(runs, Runs::Current(_))).then(|| pace(&runs, written));
+    let known = Rollout { since, at: Instant::now(), of, runs: runs.clone() };
+    let look_again = pace(&known, written);
+    memory.rollout = Some(known);
     Followed { runs: Some(runs), look_again }
 }
 
@@ -89,19 +102,50 @@ pub(super) async fn roll(
     consumer: &Consumer,
     written: Option<Timestamp>,
 ) {
-    if consumer.runners.are_rolled && !consumer.runners.workloads.is_empty() {
-        let bundle = Bundle { name: &consumer.bundle, written, of_before: None };
-        let seen = read_all(context, who, &consumer.runners).await;
-        act(context, who, resource, consumer, (bundle, seen)).await;
+    if !consumer.runners.are_rolled || consumer.runners.workloads.is_empty() {
+        return;
+    }
+    let bundle = Bundle { name: &consumer.bundle, written, changed: None, of_before: None };
+    for _ in 0..LOOKS {
+        let seen = read_all(context, who, consumer, &[]).await;
+        if rollout::rolls(&consumer.runners, bundle, &seen).is_empty() {
+            return;
+        }
+        if let Runs::Unknown(failure) = act(context, who, resource, consumer, (bundle, seen)).await {
+            return report::not_rolled(context, resource, &failure).await;
+        }
     }
 }
 
-async fn read_all(context: &Context, who: &ResourceId, runners: &Runners) -> Vec<Reference<WorkloadSeen>> {
-    let mut seen = Vec::with_capacity(runners.workloads.len());
-    for runner in &runners.workloads {
-        seen.push(read(context, who, runner, runners.are_rolled).await);
+async fn read_all(
+    context: &Context,
+    who: &ResourceId,
+    consumer: &Consumer,
+    entries: &[(&str, &str)],
+) -> Vec<Reference<WorkloadSeen>> {
+    let mut all = Vec::with_capacity(consumer.runners.workloads.len());
+    for runner in &consumer.runners.workloads {
+        let mut seen = read(context, who, runner, consumer.runners.are_rolled).await;
+        if let (Reference::Found(seen), Some(registry)) = (&mut seen, &consumer.registry) {
+            seen.has_it = rendered(context, who, registry, seen, entries).await;
+        }
+        all.push(seen);
     }
-    seen
+    all
+}
+
+/// Whether what the Quay operator rendered, and a workload mounts, has these entries; none where that is not known.
+async fn rendered(
+    context: &Context,
+    who: &ResourceId,
+    registry: &str,
+    seen: &WorkloadSeen,
+    entries: &[(&str, &str)],
+) -> Option<bool> {
+    let is_rendered = |name: &&String| name.strip_prefix(registry).is_some_and(|rest| rest.starts_with(RENDERED));
+    let name = seen.mounts.iter().find(is_rendered).filter(|_| !entries.is_empty())?;
+    let secret = secrets::read_bundle(&context.client, &who.namespace, name).await.ok()?.content;
+    has_entries(secret.config?.expose_secret(), entries)
 }
 
 /// The pods that were created in a second, if all are known.
@@ -180,7 +224,7 @@ fn last_write(resource: &QuayStorage, bundle: &str, written: &Written, memory: &
     let status = resource.status.as_ref().and_then(|status| status.config_bundle.as_ref());
     let status = status.filter(|left| left.secret_name == bundle);
     let reported = status.and_then(|left| left.last_written_time.as_ref()).map(|time| time.0);
-    let secret = memory.own_write.as_ref().filter(|(secret, _)| secret == bundle).map(|(_, at)| *at);
+    let secret = memory.written.as_ref().filter(|told| told.bundle == bundle).and_then(|told| told.by_us);
     now.into_iter().chain(reported).chain(secret).max()
 }
 
@@ -192,11 +236,15 @@ fn said_current(resource: &QuayStorage, written: Option<Timestamp>) -> Option<St
     (written <= reported).then(|| said.message.clone())
 }
 
-fn pace(runs: &Runs, written: Option<Timestamp>) -> Duration {
+/// When to look again; none where nothing is awaited any more.
+fn pace(known: &Rollout, written: Option<Timestamp>) -> Option<Duration> {
+    if matches!(known.runs, Runs::Current(_)) || known.since.elapsed() > PATIENCE {
+        return None;
+    }
     // Who was not let look has asked enough.
-    if matches!(runs, Runs::Unknown(failure) if failure.reason == Reason::WorkloadForbidden) {
-        return LATEST;
+    if matches!(&known.runs, Runs::Unknown(failure) if failure.reason == Reason::WorkloadForbidden) {
+        return Some(LATEST);
     }
     let since = written.map(|at| Timestamp::now().duration_since(at) / SHARE);
-    since.and_then(|since| Duration::try_from(since).ok()).unwrap_or_default().clamp(SOONEST, LATEST)
+    Some(since.and_then(|since| Duration::try_from(since).ok()).unwrap_or_default().clamp(SOONEST, LATEST))
 }

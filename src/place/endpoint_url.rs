@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use super::Malformed;
+use super::{Malformed, Region};
 
 /// The URL of an S3-compatible endpoint: scheme, host and port, nothing else.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -22,6 +22,12 @@ impl EndpointUrl {
     /// Scheme, host in lower case and port, the default port spelled out: two URLs of the same origin are equal here.
     pub fn origin(&self) -> &str {
         &self.origin
+    }
+
+    /// The region of an AWS host of S3, `s3.<region>` or `s3-<region>`.
+    pub fn aws_region(&self) -> Option<Region> {
+        let host = self.host().trim_end_matches(".cn").strip_suffix(".amazonaws.com")?;
+        host.strip_prefix("s3.").or_else(|| host.strip_prefix("s3-"))?.parse().ok()
     }
 
     /// The host's name or address.

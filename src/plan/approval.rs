@@ -3,7 +3,7 @@
 
 use secrecy::ExposeSecret as _;
 
-use super::{BundleWrite, Held, PlannedLocation};
+use super::{BundleWrite, Held, Left, PlannedLocation};
 use crate::api::quay_storage::Apply;
 use crate::api::status::PendingStatus;
 use crate::bundle::ConfigYaml;
@@ -30,11 +30,11 @@ pub(super) fn judge(
     apply: Apply,
     approval: &Approval,
     write: &BundleWrite,
-    locations: &[PlannedLocation],
+    (locations, left): (&[PlannedLocation], &Left),
 ) -> Option<(PendingStatus, Held)> {
     let (Apply::Approve, Approval::Given(given)) = (apply, approval) else { return None };
     let diff = diff(write);
-    let digest = digest(write, locations, &diff);
+    let digest = digest(write, (locations, left), &diff);
     if given.as_ref() == Some(&digest) {
         return None;
     }
@@ -64,12 +64,15 @@ fn diff(write: &BundleWrite) -> String {
     keys.iter().fold(lines, |lines, key| format!("{lines}~ key {key}\n"))
 }
 
-/// What names the change. A rotated key changes no line that is shown, but what each location is remembered by.
-fn digest(write: &BundleWrite, locations: &[PlannedLocation], diff: &str) -> String {
+/// What names the change. A rotated key changes no line that is shown, but what each location is remembered by; and the same
+/// change after another write is another one, so that nobody's undoing is put right by what was approved of before.
+fn digest(write: &BundleWrite, (locations, left): (&[PlannedLocation], &Left), diff: &str) -> String {
     let changed = locations.iter().filter(|location| write.locations.contains(&location.name));
     let of = changed.flat_map(|location| [location.name.as_str(), location.of.as_deref().unwrap_or_default()]);
     let source = write.output.as_ref().map(|output| output.source_version.as_str());
-    let hash = fingerprint([write.secret_name.as_str(), diff].into_iter().chain(source).chain(of));
+    let last = left.bundle.as_ref().filter(|left| left.secret_name == write.secret_name);
+    let last = last.and_then(|left| left.resource_version.as_deref()).unwrap_or_default();
+    let hash = fingerprint([write.secret_name.as_str(), last, diff].into_iter().chain(source).chain(of));
     hex(hash.get(..8).unwrap_or_default())
 }
 
@@ -90,7 +93,7 @@ mod tests {
             before: SecretSlice::from(BEFORE.as_bytes().to_vec()),
             config: SecretString::from(after),
             locations: vec!["default".into()],
-            remembered: None,
+            keep: None,
             last_writer: None,
             output: None,
         }
@@ -109,7 +112,7 @@ mod tests {
 
     fn pending(write: &BundleWrite, of: &str, given: Option<&str>) -> Option<PendingStatus> {
         let given = Approval::Given(given.map(str::to_owned));
-        judge(Apply::Approve, &given, write, &location(of)).map(|(pending, _)| pending)
+        judge(Apply::Approve, &given, write, (&location(of), &Left::default())).map(|(pending, _)| pending)
     }
 
     #[test]
@@ -130,7 +133,7 @@ mod tests {
     #[test]
     fn nobody_is_asked_by_default_or_where_nothing_is_done() {
         let change = write("DB_URI: other\n");
-        assert!(judge(Apply::Auto, &Approval::Given(None), &change, &location("a")).is_none());
-        assert!(judge(Apply::Approve, &Approval::Waived, &change, &location("a")).is_none());
+        assert!(judge(Apply::Auto, &Approval::Given(None), &change, (&location("a"), &Left::default())).is_none());
+        assert!(judge(Apply::Approve, &Approval::Waived, &change, (&location("a"), &Left::default())).is_none());
     }
 }

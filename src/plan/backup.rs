@@ -6,9 +6,10 @@ use std::collections::BTreeMap;
 use secrecy::{ExposeSecret as _, SecretSlice, SecretString};
 use serde::{Deserialize, Serialize};
 
+use super::desired::{Desired, DesiredLocation};
 use super::mark::hash_of;
 use super::observation::Reference;
-use super::{BundleWrite, Standing, Standings};
+use super::{BundleWrite, Standing, Standings, restore};
 use crate::bundle::Remembered;
 use crate::reason::{Failure, Reason};
 use crate::resource::ResourceId;
@@ -24,12 +25,15 @@ pub const OF: &str = "registry-sts.dev/backup-of";
 const VERSION: u32 = 1;
 /// The longest part of a resource's name that its backup has.
 const NAME_LIMIT: usize = 220;
+/// How many of the last writes at a location are known as ours.
+const WRITES: usize = 4;
 
 /// The name of a resource's backup.
 pub fn name(owner: &ResourceId) -> String {
     let hash = hash_of(owner);
-    // What is cut off may end in a character that no name ends in, and the hash follows.
     let readable = owner.name.get(..NAME_LIMIT).unwrap_or(&owner.name);
+    // A part of a name that ends with a point would let the next one begin with a hyphen.
+    let readable = readable.trim_end_matches(['.', '-']);
     format!("{readable}-backup-{}", hash.get(..8).unwrap_or_default())
 }
 
@@ -46,7 +50,17 @@ pub fn annotations(owner: &ResourceId) -> BTreeMap<String, String> {
 /// What stood in bundles, by the name of the bundle.
 #[derive(Clone, Default)]
 pub struct Backup {
-    bundles: BTreeMap<String, Vec<Layer>>,
+    bundles: BTreeMap<String, Kept>,
+}
+
+/// What is kept of one bundle.
+#[derive(Clone, Default)]
+struct Kept {
+    /// What stood before each write that was about something new, the first one first. A location is in one of them.
+    layers: Vec<Layer>,
+    /// What was written since at each location, or was about to be, as digests of entries: by these a later process, too, knows
+    /// what of the bundle is ours.
+    wrote: BTreeMap<String, Vec<String>>,
 }
 
 /// What stood before one write.
@@ -60,8 +74,8 @@ struct Layer {
 #[derive(Serialize, Deserialize)]
 struct Value {
     version: u32,
-    /// Before each write, the first one first.
     layers: Vec<String>,
+    wrote: BTreeMap<String, Vec<String>>,
 }
 
 /// A backup Secret as it was seen.
@@ -75,60 +89,108 @@ pub struct BackupSeen {
     pub backup: Backup,
 }
 
+/// What is to be kept before a write.
+pub struct Keep {
+    /// What stands where it is not known to be ours.
+    pub remembered: Option<Remembered>,
+    /// What is to be written: the names of locations, and the digests of their entries.
+    pub writes: Vec<(String, String)>,
+}
+
+impl Layer {
+    fn of(remembered: &Remembered) -> Self {
+        Self { text: remembered.to_text(), locations: remembered.locations().map(str::to_owned).collect() }
+    }
+
+    fn read(&self) -> Option<Remembered> {
+        Remembered::from_text(self.text.expose_secret())
+    }
+
+    /// The same without a location; none where nothing is left.
+    fn without(self, location: &str) -> Option<Self> {
+        if !self.locations.iter().any(|name| name == location) {
+            return Some(self);
+        }
+        let mut remembered = self.read()?;
+        remembered.forget(location);
+        Some(Self::of(&remembered)).filter(|layer| !layer.locations.is_empty())
+    }
+}
+
 impl Backup {
     /// Reads a Secret's values; none where this program did not write one of them.
     pub fn read(values: &BTreeMap<String, SecretSlice<u8>>) -> Option<Self> {
-        let layers = |value: &SecretSlice<u8>| {
-            let value: Value = serde_json::from_slice(value.expose_secret()).ok()?;
-            let layer = |text: String| {
-                let locations = Remembered::from_text(&text)?.locations().map(str::to_owned).collect();
-                Some(Layer { text: SecretString::from(text), locations })
-            };
-            if value.version == VERSION { value.layers.into_iter().map(layer).collect() } else { None }
+        let kept = |value: &SecretSlice<u8>| {
+            let Value { version, layers, wrote } = serde_json::from_slice(value.expose_secret()).ok()?;
+            let layer = |text: String| Some(Layer::of(&Remembered::from_text(&text)?));
+            let layers = layers.into_iter().map(layer).collect::<Option<_>>()?;
+            (version == VERSION).then_some(Kept { layers, wrote })
         };
-        let bundles = values.iter().map(|(bundle, value)| Some((bundle.clone(), layers(value)?)));
+        let bundles = values.iter().map(|(bundle, value)| Some((bundle.clone(), kept(value)?)));
         Some(Self { bundles: bundles.collect::<Option<_>>()? })
     }
 
     /// The Secret's values.
     pub fn values(&self) -> BTreeMap<String, SecretString> {
-        let value = |layers: &Vec<Layer>| {
-            let layers = layers.iter().map(|layer| layer.text.expose_secret().to_owned()).collect();
+        let value = |kept: &Kept| {
+            let layers = kept.layers.iter().map(|layer| layer.text.expose_secret().to_owned()).collect();
+            let value = Value { version: VERSION, layers, wrote: kept.wrote.clone() };
             // Nothing in it can fail to be serialised; an empty value is one that nobody reads back.
-            SecretString::from(serde_json::to_string(&Value { version: VERSION, layers }).unwrap_or_default())
+            SecretString::from(serde_json::to_string(&value).unwrap_or_default())
         };
-        self.bundles.iter().map(|(bundle, layers)| (bundle.clone(), value(layers))).collect()
+        self.bundles.iter().map(|(bundle, kept)| (bundle.clone(), value(kept))).collect()
+    }
+
+    /// The locations of a bundle of which it has what stood there.
+    pub fn locations(&self, bundle: &str) -> Vec<&str> {
+        let layers = self.bundles.get(bundle).into_iter().flat_map(|kept| &kept.layers);
+        layers.flat_map(|layer| &layer.locations).map(String::as_str).collect()
     }
 
     /// Whether it has what stood at a location of a bundle.
     pub fn covers(&self, bundle: &str, location: &str) -> bool {
-        let layers = self.bundles.get(bundle).into_iter().flatten();
-        layers.flat_map(|layer| &layer.locations).any(|covered| covered == location)
+        self.locations(bundle).contains(&location)
     }
 
-    /// The same with what stands before another write; none where it has just that already.
-    pub fn with(&self, bundle: &str, remembered: &Remembered) -> Option<Self> {
-        let text = remembered.to_text();
+    /// Whether an entry with this digest was written at a location of a bundle, or was about to be.
+    pub fn wrote(&self, bundle: &str, location: &str, digest: &str) -> bool {
+        let wrote = self.bundles.get(bundle).and_then(|kept| kept.wrote.get(location));
+        wrote.into_iter().flatten().any(|wrote| wrote == digest)
+    }
+
+    /// The same with what is to be kept before another write; none where it has all of it.
+    pub fn with(&self, bundle: &str, keep: &Keep) -> Option<Self> {
         let mut new = self.clone();
-        let layers = new.bundles.entry(bundle.to_owned()).or_default();
-        if layers.last().is_some_and(|last| last.text.expose_secret() == text.expose_secret()) {
-            return None;
+        let kept = new.bundles.entry(bundle.to_owned()).or_default();
+        let mut is_new = false;
+        if let Some(remembered) = &keep.remembered {
+            let layer = Layer::of(remembered);
+            // What stands there now is what stood before; of older times nothing counts.
+            for location in &layer.locations {
+                kept.wrote.remove(location);
+                kept.layers = kept.layers.drain(..).filter_map(|layer| layer.without(location)).collect();
+            }
+            kept.layers.push(layer);
+            is_new = true;
         }
-        layers.push(Layer { text, locations: remembered.locations().map(str::to_owned).collect() });
-        Some(new)
+        for (location, digest) in &keep.writes {
+            let is_covered = kept.layers.iter().any(|layer| layer.locations.contains(location));
+            let wrote = kept.wrote.entry(location.clone()).or_default();
+            if is_covered && !wrote.contains(digest) {
+                wrote.push(digest.clone());
+                wrote.drain(..wrote.len().saturating_sub(WRITES));
+                is_new = true;
+            }
+        }
+        kept.wrote.retain(|_, wrote| !wrote.is_empty());
+        is_new.then_some(new)
     }
 
     /// What stood in a bundle before each write, the last one first; none if nothing is known of it.
     pub fn layers(&self, bundle: &str) -> Option<Vec<Remembered>> {
-        let layers = self.bundles.get(bundle).filter(|layers| !layers.is_empty())?;
-        layers.iter().rev().map(|layer| Remembered::from_text(layer.text.expose_secret())).collect()
+        let kept = self.bundles.get(bundle).filter(|kept| !kept.layers.is_empty())?;
+        kept.layers.iter().rev().map(Layer::read).collect()
     }
-}
-
-/// Whether a location that is about to be written is to be remembered first: what stands there is not ours, or is not
-/// known to be.
-pub(super) fn is_to_be_remembered(is_covered: bool, was_written: bool, is_sts: bool) -> bool {
-    if is_covered { !is_sts } else { !(was_written && is_sts) }
 }
 
 /// What becomes of the bundle when the resource is deleted.
@@ -138,18 +200,18 @@ pub enum Restorable {
     Kept(String),
     /// It is kept for nothing yet: nothing was written.
     NotYet,
-    /// It is not kept.
+    /// It is not kept, or cannot be put back.
     Lost(Failure),
 }
 
 /// What could be put back, once the write is made.
 pub(super) fn restorable(
-    (owner, bundle): (&ResourceId, &str),
+    (owner, desired): (&ResourceId, &Desired),
     backup: &Reference<BackupSeen>,
-    (names, standings): (&[&str], &Standings),
+    standings: &Standings,
     write: Option<&BundleWrite>,
 ) -> Restorable {
-    let name = name(owner);
+    let (name, bundle) = (name(owner), desired.consumer.bundle.as_str());
     let lost = |reason, message: String| Restorable::Lost(Failure::new(reason, message));
     let known = match backup {
         Reference::Found(seen) => Some(&seen.backup),
@@ -162,17 +224,21 @@ pub(super) fn restorable(
             return lost(Reason::BackupFailed, format!("Secret {name}, the backup, could not be read: {why}."));
         }
     };
-    let is_written = |location: &str| write.is_some_and(|write| write.locations.iter().any(|name| name == location));
-    let is_remembered = |location: &str| {
-        known.is_some_and(|backup| backup.covers(bundle, location))
-            || (is_written(location) && write.is_some_and(|write| write.remembered.is_some()))
+    let now = write.and_then(|write| write.keep.as_ref()?.remembered.as_ref());
+    let layers = known.and_then(|backup| backup.layers(bundle)).unwrap_or_default();
+    let before = |location: &str| {
+        let has_it = |layer: &&Remembered| layer.locations().any(|name| name == location);
+        now.into_iter().chain(&layers).find(has_it)
     };
     let each = match standings {
         Standings::Each(each) => each.as_slice(),
         Standings::NotLooked | Standings::Unusable(_) => &[],
     };
-    let stand = names.iter().zip(each).filter(|(_, standing)| **standing == Standing::Current);
-    let unknown: Vec<&str> = stand.map(|(name, _)| *name).filter(|name| !is_remembered(name)).collect();
+    let locations = || desired.locations.iter().zip(each);
+    let is_unknown = |(location, standing): &(&DesiredLocation, &Standing)| {
+        **standing == Standing::Current && before(&location.name).is_none()
+    };
+    let unknown: Vec<&str> = locations().filter(is_unknown).map(|(location, _)| location.name.as_str()).collect();
     if !unknown.is_empty() {
         return lost(
             Reason::NoBackup,
@@ -182,46 +248,92 @@ pub(super) fn restorable(
             ),
         );
     }
-    if names.iter().any(|name| is_remembered(name)) { Restorable::Kept(name) } else { Restorable::NotYet }
+    for location in &desired.locations {
+        let (Some(before), Ok(wanted)) = (before(&location.name), &location.wanted) else { continue };
+        if let Err(why) = restore::could(before, &location.name, &wanted.place()) {
+            return lost(
+                Reason::NotRestorable,
+                format!(
+                    "What stood in Secret {bundle} before cannot be put back: {why}. Deleting this resource leaves the bundle as it is."
+                ),
+            );
+        }
+    }
+    if layers.is_empty() && now.is_none() { Restorable::NotYet } else { Restorable::Kept(name) }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bundle::{Change, ConfigYaml, Preference};
+    use crate::bundle::{Change, ConfigYaml, Preference, StorageEntry};
+    use crate::place::Endpoint;
 
-    fn remembered(text: &str) -> Remembered {
-        let ours = ["default".parse().unwrap()];
-        let change = Change { entries: &[], ours: &ours, preference: Preference::Keep, replicate: false };
-        ConfigYaml::parse(text.as_bytes()).unwrap().remember(&change)
+    const ENTRY: &str = "DISTRIBUTED_STORAGE_CONFIG:\n  default: [S3Storage, {}]\n  second: [S3Storage, {}]\n";
+
+    fn keep(text: &str, locations: &[&str], digest: &str) -> Keep {
+        let entries: Vec<StorageEntry> = locations.iter().map(|name| entry(name)).collect();
+        let entries: Vec<&StorageEntry> = entries.iter().collect();
+        let change = Change { entries: &entries, ours: &[], preference: Preference::Keep, replicate: false };
+        let remembered = ConfigYaml::parse(text.as_bytes()).unwrap().remember(&change);
+        let writes = locations.iter().map(|name| ((*name).to_owned(), digest.to_owned())).collect();
+        Keep { remembered: Some(remembered), writes }
+    }
+
+    fn entry(name: &str) -> StorageEntry {
+        StorageEntry {
+            name: name.parse().unwrap(),
+            role_key: None,
+            bucket: "my-quay-bucket".parse().unwrap(),
+            storage_path: "/datastorage".parse().unwrap(),
+            endpoint: Endpoint::Region("us-east-1".parse().unwrap()),
+            maximum_chunk_size_gb: None,
+            signature_version: None,
+        }
     }
 
     #[test]
-    fn a_backup_is_read_back_as_it_was_and_what_it_has_already_is_not_added_again() {
-        let first = Backup::default().with("bundle", &remembered("A: 1\n")).unwrap();
-        assert!(first.with("bundle", &remembered("A: 1\n")).is_none());
-        let second = first.with("bundle", &remembered("DISTRIBUTED_STORAGE_PREFERENCE: [a]\n")).unwrap();
-        let second = second.with("another", &remembered("A: 1\n")).unwrap();
-        let values = second.values().into_iter();
+    fn a_backup_is_read_back_as_it_was() {
+        let first = Backup::default().with("bundle", &keep(ENTRY, &["default"], "one")).unwrap();
+        let second = first.with("bundle", &keep(ENTRY, &["second"], "two")).unwrap();
+        let third = second.with("another", &keep(ENTRY, &["default"], "one")).unwrap();
+        let values = third.values().into_iter();
         let values = values.map(|(key, text)| (key, SecretSlice::from(text.expose_secret().as_bytes().to_vec())));
         let read = Backup::read(&values.collect()).unwrap();
         assert_eq!(read.layers("bundle").unwrap().len(), 2);
-        assert!(read.layers("another").is_some() && read.layers("third").is_none());
+        assert_eq!((read.locations("bundle"), read.locations("another")), (vec!["default", "second"], vec!["default"]));
+        assert!(read.wrote("bundle", "second", "two") && !read.wrote("bundle", "second", "one"));
+        assert!(read.layers("third").is_none());
         assert!(Backup::read(&[("bundle".to_owned(), SecretSlice::from(b"{}".to_vec()))].into()).is_none());
     }
 
     #[test]
-    fn what_stands_is_remembered_unless_it_is_known_to_be_ours() {
-        for (is_covered, was_written, is_sts, expected, says) in [
-            (false, false, false, true, "an entry of another driver, or none"),
-            (false, false, true, true, "a role that somebody set up by hand"),
-            (false, true, true, false, "our own of before there was a backup"),
-            (false, true, false, true, "the old one, which somebody put back"),
-            (true, true, true, false, "our own"),
-            (true, true, false, true, "the old one, which somebody put back over ours"),
-        ] {
-            assert_eq!(is_to_be_remembered(is_covered, was_written, is_sts), expected, "{says}");
+    fn a_rotated_key_is_noted_and_nothing_is_remembered_twice() {
+        let first = Backup::default().with("bundle", &keep(ENTRY, &["default"], "one")).unwrap();
+        let writes = |digest: &str| {
+            let writes = vec![("default".to_owned(), digest.to_owned()), ("other".to_owned(), "x".to_owned())];
+            Keep { remembered: None, writes }
+        };
+        assert!(first.with("bundle", &writes("one")).is_none(), "it is known already, and the other is not covered");
+        let mut backup = first;
+        for digest in ["two", "three", "four", "five"] {
+            backup = backup.with("bundle", &writes(digest)).unwrap();
         }
+        assert!(backup.wrote("bundle", "default", "two") && backup.wrote("bundle", "default", "five"));
+        assert!(!backup.wrote("bundle", "default", "one") && !backup.wrote("bundle", "other", "x"));
+        assert_eq!(backup.layers("bundle").unwrap().len(), 1);
+    }
+
+    #[test]
+    fn what_stands_anew_where_it_was_not_ours_is_what_stood_there_before() {
+        let first = Backup::default().with("bundle", &keep(ENTRY, &["default", "second"], "one")).unwrap();
+        let renewed = "DISTRIBUTED_STORAGE_CONFIG:\n  default: [S3Storage, {s3_bucket: new}]\n";
+        let second = first.with("bundle", &keep(renewed, &["default"], "two")).unwrap();
+        let layers = second.layers("bundle").unwrap();
+        let locations: Vec<Vec<&str>> = layers.iter().map(|layer| layer.locations().collect()).collect();
+        assert_eq!(locations, [vec!["default"], vec!["second"]]);
+        assert!(layers[0].stands_in(&ConfigYaml::parse(renewed.as_bytes()).unwrap(), "default"));
+        assert!(second.wrote("bundle", "default", "two") && !second.wrote("bundle", "default", "one"));
+        assert!(second.wrote("bundle", "second", "one"));
     }
 
     #[test]
@@ -229,6 +341,7 @@ mod tests {
         let id = |namespace: &str, name: &str| ResourceId { namespace: namespace.into(), name: name.into() };
         assert!(name(&id("quay", &"a".repeat(253))).len() <= 253);
         assert!(name(&id("quay", "example")).starts_with("example-backup-"));
+        assert!(!name(&id("quay", &format!("{}.b", "a".repeat(219)))).contains(".-"));
         assert_ne!(name(&id("quay", &"a".repeat(253))), name(&id("quay", &"a".repeat(252))));
     }
 }

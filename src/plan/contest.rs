@@ -23,6 +23,15 @@ pub struct Left {
     pub now: Timestamp,
 }
 
+impl Left {
+    /// The digest of the entry that this resource is said to have written at a location of that very bundle.
+    pub fn entry(&self, bundle: &str, location: &str) -> Option<&str> {
+        let left = self.bundle.as_ref().filter(|left| left.secret_name == bundle)?;
+        let of = left.locations.iter().find(|left| left.name == location)?.of.as_deref()?;
+        of.split_once('/').map(|(entry, _)| entry)
+    }
+}
+
 /// A write that is not made, because what it brings has been undone too often or too lately.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Held {

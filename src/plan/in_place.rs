@@ -3,11 +3,10 @@
 
 use secrecy::{ExposeSecret as _, SecretSlice};
 
-use super::backup;
 use super::desired::Desired;
 use super::mark;
 use super::observation::{BundleSecret, Observation, Reference};
-use super::render::{self, Changed, Rendered};
+use super::render::{self, Rendered};
 use super::{BundleWrite, LARGEST_SECRET, Standing};
 use crate::consumer::Consumer;
 use crate::place::Place;
@@ -21,8 +20,7 @@ pub(super) fn plan(
 ) -> Result<(Vec<Standing>, Option<BundleWrite>), Failure> {
     let secret = found(&desired.consumer, bundle)?;
     let before = editable(&desired.consumer, secret)?;
-    let Rendered { standings, config, changed, mut remembered, .. } = rendered(desired, seen, secret, before)?;
-    remembered.take_if(|_| !is_to_be_remembered(desired, seen, &changed));
+    let Rendered { standings, config, changed, keep, .. } = rendered(desired, seen, secret, before)?;
     let write = config.map(|config| BundleWrite {
         secret_name: desired.consumer.bundle.clone(),
         uid: secret.uid.clone(),
@@ -30,27 +28,11 @@ pub(super) fn plan(
         before: SecretSlice::from(before.to_vec()),
         config,
         last_writer: secret.last_writer.clone(),
-        remembered,
-        locations: changed.iter().map(|changed| changed.entry.name.to_string()).collect(),
+        keep,
+        locations: changed.iter().map(|entry| entry.name.to_string()).collect(),
         output: None,
     });
     Ok((standings, write))
-}
-
-/// Whether what stands is to be remembered before these entries are written.
-fn is_to_be_remembered(desired: &Desired, seen: &Observation, changed: &[Changed]) -> bool {
-    let backup = match &seen.backup {
-        None => return false,
-        Some((_, Reference::Found(seen))) => Some(&seen.backup),
-        Some(_) => None,
-    };
-    changed.iter().any(|Changed { entry, replaces_sts }| {
-        let name = entry.name.as_str();
-        let is_covered = backup.is_some_and(|backup| backup.covers(&desired.consumer.bundle, name));
-        let located = desired.locations.iter().zip(&seen.locations).find(|(location, _)| location.name == name);
-        let was_written = located.is_some_and(|(_, seen)| seen.written_at.is_some());
-        backup::is_to_be_remembered(is_covered, was_written, *replaces_sts)
-    })
 }
 
 /// The Secret that a reference leads to, or why it leads to none.

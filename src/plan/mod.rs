@@ -22,7 +22,7 @@ pub mod web_identity;
 use secrecy::{SecretSlice, SecretString};
 
 pub use approval::Approval;
-pub use backup::Restorable;
+pub use backup::{Keep, Restorable};
 pub use contest::{Held, Left};
 pub use desired::Desired;
 pub use observation::{Observation, ProofState};
@@ -30,7 +30,6 @@ pub use source::Source;
 
 use crate::api::quay_storage::Mode;
 use crate::api::status::{ContestedStatus, PendingStatus};
-use crate::bundle::Remembered;
 use crate::reason::{Failure, Reason};
 use crate::target::Principal;
 use crate::verdict::Step;
@@ -123,8 +122,8 @@ pub struct BundleWrite {
     pub locations: Vec<String>,
     /// The field manager that was the last to write the Secret's data, if that is not ours.
     pub last_writer: Option<String>,
-    /// What stands there, where it is to be remembered before.
-    pub remembered: Option<Remembered>,
+    /// What is to be kept before, where the resource has a backup.
+    pub keep: Option<Keep>,
     /// What else is written, where the Secret is an output.
     pub output: Option<OutputWrite>,
 }
@@ -137,6 +136,25 @@ impl Plan {
             let is_kept = matches!(standing, Standing::Kept(failure) if failure.reason == Reason::NotProven);
             is_kept && matches!(location.proof, ProofState::Earlier(_))
         })
+    }
+
+    /// What stands in the bundle once the plan is carried out, by location, as digests of entries: of what is not written now,
+    /// what status says of this very bundle.
+    pub fn leaves<'a>(&'a self, left: &'a Left, bundle: &str) -> Vec<(&'a str, &'a str)> {
+        let is_held = |name: &String| {
+            self.held.is_some() && self.write.as_ref().is_some_and(|write| write.locations.contains(name))
+        };
+        let each = match &self.standings {
+            Standings::Each(each) => each.as_slice(),
+            Standings::NotLooked | Standings::Unusable(_) => &[],
+        };
+        let digest = |(index, location): (usize, &'a PlannedLocation)| {
+            let stands = each.get(index) == Some(&Standing::Current) && !is_held(&location.name);
+            let of = location.of.as_deref().filter(|_| stands).and_then(|of| of.split_once('/'));
+            let digest = of.map(|(entry, _)| entry).or_else(|| left.entry(bundle, &location.name));
+            Some((location.name.as_str(), digest?))
+        };
+        self.locations.iter().enumerate().filter_map(digest).collect()
     }
 
     /// The plan for what was seen.
@@ -173,12 +191,12 @@ impl Plan {
         };
         let (held, contested) = contest::judge(&consumer.bundle, write.as_ref(), &locations, &seen.left);
         let asked = write.as_ref().filter(|_| held.is_none());
-        let asked = asked.and_then(|write| approval::judge(desired.apply, &seen.approval, write, &locations));
+        let asked =
+            asked.and_then(|write| approval::judge(desired.apply, &seen.approval, write, (&locations, &seen.left)));
         let (pending, held) = asked.map_or((None, held), |(pending, held)| (Some(pending), Some(held)));
-        let names: Vec<&str> = locations.iter().map(|location| location.name.as_str()).collect();
         let restorable = seen.backup.as_ref().map(|(owner, backup)| {
             let made = write.as_ref().filter(|_| held.is_none());
-            backup::restorable((owner, &consumer.bundle), backup, (&names, &standings), made)
+            backup::restorable((owner, desired), backup, &standings, made)
         });
         Self {
             locations,

@@ -119,6 +119,8 @@ pub struct BundleSecret {
     pub owner: Option<Owner>,
     /// When this operator last wrote `config.yaml`, as the Secret tells.
     pub own_write: Option<Timestamp>,
+    /// When anybody did.
+    pub last_change: Option<Timestamp>,
     /// The field manager that was the last to write its data, if that is not ours.
     pub last_writer: Option<String>,
     /// Whose output it is, if it is one.
@@ -146,6 +148,7 @@ impl BundleSecret {
             deleting: false,
             owner: None,
             own_write: None,
+            last_change: None,
             last_writer: None,
             mark: None,
             config,

@@ -198,7 +198,7 @@ fn write(
         resource_version: standing.map(|secret| secret.bundle.resource_version.clone()).unwrap_or_default(),
         last_writer: standing.and_then(|secret| secret.bundle.last_writer.clone()),
         locations: Vec::new(),
-        remembered: None,
+        keep: None,
         before: before.unwrap_or_else(|| SecretSlice::from(Vec::new())),
         output: Some(OutputWrite {
             source: desired.consumer.of_source().bundle,

@@ -185,6 +185,15 @@ pub fn own_write(metadata: &ObjectMeta) -> Option<Timestamp> {
     ours.filter_map(|entry| entry.time.as_ref().map(|time| time.0)).max()
 }
 
+/// When anybody last wrote `config.yaml`, as far as field managers tell.
+pub fn last_change(metadata: &ObjectMeta) -> Option<Timestamp> {
+    managers(metadata)
+        .filter(|entry| touches_config(entry))
+        .filter_map(|entry| entry.time.as_ref())
+        .map(|time| time.0)
+        .max()
+}
+
 /// The field manager, not ours, that was the last to write `config.yaml`; or other data, where nobody has that now.
 pub fn last_writer(metadata: &ObjectMeta) -> Option<String> {
     let theirs = managers(metadata).filter(|entry| entry.manager.as_deref().is_some_and(|name| name != FIELD_MANAGER));

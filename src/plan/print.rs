@@ -33,7 +33,11 @@ impl fmt::Display for Plan {
             let super::web_identity::Annotation { account, role, .. } = annotation;
             writeln!(f, "service account {account}: add annotation {}={role}", super::web_identity::ROLE_ARN)?;
         }
-        if let Some(write) = self.write.as_ref().filter(|write| write.remembered.is_some() && self.held.is_none()) {
+        if let Some(write) = self
+            .write
+            .as_ref()
+            .filter(|write| write.keep.as_ref().is_some_and(|keep| keep.remembered.is_some()) && self.held.is_none())
+        {
             writeln!(f, "Secret {}: keep what stands there first", write.secret_name)?;
         }
         match (&self.write, &self.standings) {

@@ -3,14 +3,13 @@
 use secrecy::SecretString;
 
 use super::Standing;
+use super::backup::Keep;
 use super::desired::{Auth, Desired, DesiredLocation, Wanted};
 use super::in_place::would_move;
 use super::key::last_four_of_id;
-use super::observation::{BundleSecret, Observation, ObservedLocation, ProofState};
+use super::observation::{BundleSecret, Observation, ObservedLocation, ProofState, Reference};
 use crate::api::quay_storage::{self as api, Mode};
-use crate::bundle::{
-    Change, ConfigYaml, Edit, Preference, Refusal, Remembered, RoleKey, SignatureVersion, StorageEntry,
-};
+use crate::bundle::{Change, ConfigYaml, Edit, Preference, Refusal, RoleKey, SignatureVersion, StorageEntry};
 use crate::fingerprint::{fingerprint, hex};
 use crate::place::Endpoint;
 use crate::reason::{Failure, Reason};
@@ -23,19 +22,11 @@ pub(super) struct Rendered {
     /// The new text, if it differs.
     pub(super) config: Option<SecretString>,
     /// The entries that differ.
-    pub(super) changed: Vec<Changed>,
-    /// What stands where something is to be written, if it may be put back one day.
-    pub(super) remembered: Option<Remembered>,
+    pub(super) changed: Vec<StorageEntry>,
+    /// What is to be kept before something is written, if what stands may be put back one day.
+    pub(super) keep: Option<Keep>,
     /// The places in the spec of those whose entries differ, or of all that may be written where none does.
     concerned: Vec<usize>,
-}
-
-/// An entry that differs.
-pub(super) struct Changed {
-    /// What is to stand.
-    pub(super) entry: StorageEntry,
-    /// What stands is of the same driver.
-    pub(super) replaces_sts: bool,
 }
 
 impl Rendered {
@@ -100,22 +91,44 @@ pub(super) fn render(
     }
     let ours: Vec<_> = entries.iter().map(|entry| entry.name.clone()).collect();
     let differs = |entry: &StorageEntry| !document.is_current(entry);
-    let changed: Vec<Changed> = entries
-        .iter()
-        .filter(|entry| differs(entry))
-        .map(|entry| Changed { entry: entry.clone(), replaces_sts: document.has_sts(&entry.name) })
-        .collect();
+    let changed: Vec<StorageEntry> = entries.iter().filter(|entry| differs(entry)).cloned().collect();
     let concerns = |entry: &StorageEntry| changed.is_empty() || differs(entry);
     let concerned = entries.iter().zip(indices).filter(|(entry, _)| concerns(entry)).map(|(_, index)| index).collect();
     let entries: Vec<&StorageEntry> = entries.iter().collect();
     let preference = preference(desired, seen.has_elder);
     let change = Change { entries: &entries, ours: &ours, preference, replicate: desired.replicate };
-    let remembered = seen.backup.is_some().then(|| document.remember(&change));
+    let keep = keep(desired, seen, (&document, &changed), &change);
     let config = match document.edit(&change)? {
         Edit::Unchanged => None,
         Edit::Changed(text) => Some(text),
     };
-    Ok(Rendered { standings, config, changed, remembered, concerned })
+    Ok(Rendered { standings, config, changed, keep, concerned })
+}
+
+/// What is to be kept before these entries are written, where the resource has a backup.
+fn keep(
+    desired: &Desired,
+    seen: &Observation,
+    (document, changed): (&ConfigYaml, &[StorageEntry]),
+    change: &Change<'_>,
+) -> Option<Keep> {
+    let (bundle, (_, backup)) = (desired.consumer.bundle.as_str(), seen.backup.as_ref()?);
+    let backup = match backup {
+        Reference::Found(seen) => Some(&seen.backup),
+        Reference::Missing | Reference::Forbidden { .. } | Reference::Unreadable { .. } => None,
+    };
+    let is_ours = |entry: &&StorageEntry| {
+        let name = entry.name.as_str();
+        let stands = document.digest(name);
+        match backup.filter(|backup| backup.covers(bundle, name)) {
+            Some(backup) => stands.is_some_and(|stands| backup.wrote(bundle, name, &stands)),
+            None => stands.is_some() && seen.left.entry(bundle, name) == stands.as_deref(),
+        }
+    };
+    let unknown: Vec<&StorageEntry> = changed.iter().filter(|entry| !is_ours(entry)).collect();
+    let remembered = (!unknown.is_empty()).then(|| document.remember(&Change { entries: &unknown, ..*change }));
+    let writes = changed.iter().map(|entry| (entry.name.to_string(), entry.digest())).collect();
+    Some(Keep { remembered, writes })
 }
 
 /// Where our locations stand in the preference.

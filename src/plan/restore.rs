@@ -8,34 +8,49 @@ use super::allowed::Allowed;
 use super::backup::Backup;
 use super::key::AccessKey;
 use super::observation::BundleSecret;
-use crate::api::status::WrittenLocation;
-use crate::bundle::{ConfigYaml, Edit, Refusal, Remembered, StandingArguments, StandingDriver};
+use crate::bundle::{ConfigYaml, Edit, Refusal, Remembered, StandingArguments, StandingDriver, StandingEntry};
 use crate::consumer::{Consumer, Environment};
-use crate::place::{Endpoint, LocationName};
+use crate::place::{Endpoint, LocationName, Place};
 use crate::target::{Principal, Target, same_partition, sts_endpoints};
 
 /// Why nothing is put back, as the rest of a sentence.
 pub type Why = String;
 
-/// What is put back.
-pub struct Restoration {
-    /// The change of the bundle.
-    pub write: BundleWrite,
-    /// What is to be proven of it first, by location.
-    pub targets: Vec<(String, Result<Target, Why>)>,
+/// What is to be done.
+pub enum Restoration {
+    /// It stands there again already.
+    Done,
+    /// This is to be written.
+    PutBack(Box<PutBack>),
 }
 
-/// What is to be put back into a bundle that has what `written` says; none if it has it already.
+/// What is to be written.
+pub struct PutBack {
+    /// The change of the bundle.
+    pub write: BundleWrite,
+    /// What is to be proven of it first.
+    pub targets: Vec<Entry>,
+}
+
+/// An entry that is put back.
+pub struct Entry {
+    /// The name of its location.
+    pub location: String,
+    /// What is to be proven of it, or why that cannot be.
+    pub target: Result<Target, Why>,
+}
+
+/// What is to be put back into a bundle, for a resource that has or had these locations.
 ///
 /// # Errors
 /// Why nothing is.
 pub fn plan(
     consumer: &Consumer,
     allowed: &Allowed,
-    written: &[WrittenLocation],
+    names: &[&str],
     backup: &Backup,
     secret: &BundleSecret,
-) -> Result<Option<Restoration>, Why> {
+) -> Result<Restoration, Why> {
     let bundle = &consumer.bundle;
     if let Some(owner) = &secret.owner {
         return Err(format!("Secret {bundle} is kept by {}", owner.name));
@@ -44,18 +59,27 @@ pub fn plan(
         return Err(format!("Secret {bundle} is immutable"));
     }
     let layers = backup.layers(bundle).ok_or_else(|| format!("nothing is known of what stood in Secret {bundle}"))?;
-    let left = layers.iter().flat_map(Remembered::locations);
-    if let Some(left) = left.into_iter().find(|name| written.iter().all(|location| location.name != *name)) {
-        return Err(format!("location {left} left the spec, and its entry stays"));
-    }
-    if let Some(unknown) = written.iter().find(|location| !backup.covers(bundle, &location.name)) {
-        return Err(format!("what stood at location {} is not known", unknown.name));
-    }
     let refused = |refusal: Refusal| format!("Secret {bundle} cannot be edited with certainty: {refusal}");
     let config = secret.config.as_ref().ok_or_else(|| format!("Secret {bundle} has no config.yaml"))?;
     let before = ConfigYaml::parse(config.expose_secret()).map_err(refused)?;
-    for location in written {
-        unchanged(&before, location)?;
+    let covered = backup.locations(bundle);
+    if let Some(unknown) = names.iter().find(|name| !covered.contains(name) && before.digest(name).is_some()) {
+        return Err(format!("what stood at location {unknown} is not known"));
+    }
+    let stands_again = |name: &str| layers.iter().any(|layer| layer.stands_in(&before, name));
+    let is_ours = |name: &str| before.digest(name).is_some_and(|digest| backup.wrote(bundle, name, &digest));
+    if covered.iter().all(|name| stands_again(name)) {
+        return Ok(Restoration::Done);
+    }
+    if let Some(changed) = covered.iter().find(|name| !is_ours(name) && !stands_again(name)) {
+        return Err(format!("somebody has changed location {changed} since"));
+    }
+    for name in &covered {
+        let name: LocationName = name.parse().map_err(|_| format!("{name} is no name of a location"))?;
+        let now = before.entry(&name).and_then(|entry| entry.place);
+        let now = now.ok_or_else(|| format!("where location {name} has its blobs cannot be read"))?;
+        let layer = layers.iter().find(|layer| layer.locations().any(|covered| covered == name.as_str()));
+        layer.map_or(Ok(()), |layer| could(layer, name.as_str(), &now))?;
     }
     let mut new: Option<(ConfigYaml, SecretString)> = None;
     for layer in &layers {
@@ -65,63 +89,63 @@ pub fn plan(
             new = Some((document, text));
         }
     }
-    let Some((document, config)) = new else { return Ok(None) };
-    let mut targets = Vec::with_capacity(written.len());
-    for location in written {
-        let name = at_its_place(&before, &document, location)?;
-        targets.push((location.name.clone(), target(&document, &name, consumer, allowed)));
-    }
+    let Some((document, config)) = new else { return Ok(Restoration::Done) };
+    let entry =
+        |name: &&str| Entry { location: (*name).to_owned(), target: target(&document, name, consumer, allowed) };
+    let targets = covered.iter().map(entry).collect();
     let write = BundleWrite {
         secret_name: bundle.clone(),
         uid: secret.uid.clone(),
         resource_version: secret.resource_version.clone(),
         before: SecretSlice::from(Vec::new()),
         config,
-        locations: written.iter().map(|location| location.name.clone()).collect(),
+        locations: covered.iter().map(|name| (*name).to_owned()).collect(),
         last_writer: None,
-        remembered: None,
+        keep: None,
         output: None,
     };
-    Ok(Some(Restoration { write, targets }))
+    Ok(Restoration::PutBack(Box::new(PutBack { write, targets })))
 }
 
-/// That an entry stands as this resource wrote it.
-fn unchanged(document: &ConfigYaml, location: &WrittenLocation) -> Result<(), Why> {
-    let name = &location.name;
-    let changed = || format!("somebody has changed location {name} since");
-    let standing =
-        document.standing().into_iter().find(|entry| entry.name.as_ref().is_some_and(|n| n.as_str() == name));
-    let Some(StandingDriver::Sts(arguments)) = standing.map(|entry| entry.driver) else { return Err(changed()) };
-    let (entry, _) = location.of.as_deref().and_then(|of| of.split_once('/')).ok_or_else(changed)?;
-    if arguments.digest() == entry { Ok(()) } else { Err(changed()) }
+/// Whether what stood at a location could be put back, as far as that is known before: Quay would find its blobs where
+/// they are now, and there is a key to prove it with.
+pub(super) fn could(before: &Remembered, name: &str, now: &Place) -> Result<(), Why> {
+    let Some(found) = before.found(name) else {
+        return Err(format!("location {name} did not stand there before, and Quay may have blobs there now"));
+    };
+    if !found.known_driver || found.place.as_ref() != Some(now) {
+        return Err(format!("location {name} had its blobs at another place before, and would lose those of now"));
+    }
+    arguments(before.standing(name)).and_then(|arguments| key(&arguments).map(drop)).map_err(|why| unproven(name, &why))
 }
 
-/// That a location keeps its blobs where they are.
-fn at_its_place(before: &ConfigYaml, after: &ConfigYaml, location: &WrittenLocation) -> Result<LocationName, Why> {
-    let name: LocationName = location.name.parse().map_err(|_| format!("location {} has no name", location.name))?;
-    let (now, then) = (before.entry(&name).and_then(|entry| entry.place), after.entry(&name));
-    match then {
-        None => Err(format!("location {name} did not stand there before, and Quay may have blobs there now")),
-        Some(then) if then.known_driver && then.place.is_some() && then.place == now => Ok(name),
-        Some(_) => Err(format!("location {name} had its blobs at another place before, and would lose those of now")),
+fn unproven(name: &str, why: &str) -> Why {
+    format!("what stood at location {name} cannot be proven: {why}")
+}
+
+fn arguments(standing: Option<StandingEntry>) -> Result<Box<StandingArguments>, Why> {
+    match standing.map(|entry| entry.driver) {
+        Some(StandingDriver::Sts(arguments) | StandingDriver::StaticKeys(arguments)) => Ok(arguments),
+        Some(StandingDriver::Unclear(refusal)) => Err(refusal.to_string()),
+        Some(StandingDriver::Other(_)) | None => Err("it is of another driver".into()),
     }
 }
 
-/// What is to be proven of an entry that is put back.
-fn target(document: &ConfigYaml, name: &LocationName, consumer: &Consumer, allowed: &Allowed) -> Result<Target, Why> {
-    let unproven = |why: &str| format!("what stood at location {name} cannot be proven: {why}");
-    let standing = document.standing().into_iter().find(|entry| entry.name.as_ref() == Some(name));
-    let arguments = match standing.map(|entry| entry.driver) {
-        Some(StandingDriver::Sts(arguments) | StandingDriver::StaticKeys(arguments)) => arguments,
-        Some(StandingDriver::Unclear(refusal)) => return Err(unproven(&refusal.to_string())),
-        Some(StandingDriver::Other(_)) | None => return Err(unproven("it is of another driver")),
-    };
+fn key(arguments: &StandingArguments) -> Result<AccessKey, Why> {
     let key = match (&arguments.access_key_id, &arguments.secret_access_key) {
         (Some(id), Some(secret)) => AccessKey::new(id, secret),
         _ => None,
     };
-    let key = key.ok_or_else(|| unproven("it has no access key, and who Quay's pods are is not known"))?;
-    of_key(key, &arguments, consumer, allowed).map_err(|why| unproven(&why))
+    key.ok_or_else(|| "it has no access key of an IAM user, and who Quay's pods are is not known".to_owned())
+}
+
+/// What is to be proven of an entry that is put back.
+fn target(document: &ConfigYaml, name: &str, consumer: &Consumer, allowed: &Allowed) -> Result<Target, Why> {
+    let standing =
+        document.standing().into_iter().find(|entry| entry.name.as_ref().is_some_and(|n| n.as_str() == name));
+    let target = arguments(standing)
+        .and_then(|arguments| key(&arguments).and_then(|key| of_key(key, &arguments, consumer, allowed)));
+    target.map_err(|why| unproven(name, &why))
 }
 
 fn of_key(
@@ -132,6 +156,8 @@ fn of_key(
 ) -> Result<Target, Why> {
     let endpoint = match (&arguments.region, &arguments.url) {
         (Some(region), _) => Endpoint::Region(region.clone()),
+        // As Quay asks AWS where its host is named instead of a region.
+        (None, Some(url)) if let Some(region) = url.aws_region() => Endpoint::Region(region),
         (None, Some(url)) => Endpoint::Url(allowed.endpoint(url.clone()).map_err(|failure| failure.message)?),
         (None, None) => return Err("it names no region".into()),
     };

@@ -53,6 +53,8 @@ pub struct Bundle<'a> {
     pub name: &'a str,
     /// When it was written, by the clock of the API server, which counts whole seconds; none if it never was.
     pub written: Option<Timestamp>,
+    /// When anybody last wrote it, as far as it tells.
+    pub changed: Option<Timestamp>,
     /// The pods of that very second that were there right after the write, by their uids, if somebody looked then: the
     /// others of that second came later.
     pub of_before: Option<&'a BTreeSet<String>>,
@@ -118,16 +120,32 @@ pub struct Roll {
 
 /// What is known of it before any workload is looked at, if that is enough.
 pub fn beforehand(consumer: &Consumer, plan: &Plan, written: Option<Timestamp>) -> Option<Runs> {
-    let is_current = |each: &[Standing]| each.iter().all(|standing| *standing == Standing::Current);
-    let has_it = matches!(&plan.standings, Standings::Each(each) if is_current(each)) && plan.held.is_none();
     if let Some(failure) = consumer.elsewhere.as_ref().or(consumer.runners.blocked.as_ref()) {
         return Some(Runs::NotYet(failure.clone()));
     }
+    if let Some(failure) = undone(plan) {
+        return Some(Runs::Unknown(failure.clone()));
+    }
+    let is_current = |each: &[Standing]| each.iter().all(|standing| *standing == Standing::Current);
+    let has_it = matches!(&plan.standings, Standings::Each(each) if is_current(each)) && plan.held.is_none();
     if written.is_some() || has_it {
         return None;
     }
     let message = format!("Nothing was written into Secret {} yet.", consumer.bundle);
     Some(Runs::Unknown(Failure::new(Reason::NothingWritten, message)))
+}
+
+/// That what was written does not stand any more: what Quay runs then is somebody else's.
+fn undone(plan: &Plan) -> Option<&Failure> {
+    let held = plan.held.as_ref().filter(|_| plan.pending.is_none()).map(|held| &held.failure);
+    held.or(match &plan.standings {
+        Standings::Unusable(failure) => Some(failure),
+        Standings::Each(each) => each.iter().find_map(|standing| match standing {
+            Standing::Kept(failure) if failure.reason == Reason::BundleOwnedElsewhere => Some(failure),
+            Standing::Kept(_) | Standing::Current => None,
+        }),
+        Standings::NotLooked => None,
+    })
 }
 
 /// Whether Quay runs the last write, as its workloads were seen, in their order.
@@ -206,25 +224,37 @@ fn judge_one(runner: &Runner, seen: &WorkloadSeen, bundle: Bundle<'_>) -> Runs {
     let called = runner.called();
     let rolling = |message: String| Runs::NotYet(Failure::new(Reason::RollingOut, message));
     let paused = if seen.is_paused { " It is paused (spec.paused), so that none is replaced." } else { "" };
-    match bundle.old(&seen.pods) {
-        0 => {}
-        old => {
+    let (old, all, name) = (bundle.old(&seen.pods), seen.pods.len(), bundle.name);
+    // By what they mount pods are known better than by their age.
+    match seen.has_it {
+        Some(false) => {
             return rolling(format!(
-                "{old} of {} pods of {called} were created before the last write into Secret {}, and run what stood there.{paused}",
-                seen.pods.len(),
-                bundle.name
+                "{called} mounts what the Quay operator rendered before it saw what Secret {name} has now. It looks once a minute."
             ));
         }
+        None if old > 0 => {
+            return rolling(format!(
+                "{old} of {all} pods of {called} were created before the last write into Secret {name}, and run what stood there.{paused}"
+            ));
+        }
+        Some(true) | None => {}
     }
     if !seen.is_complete {
         return rolling(format!(
             "{called} is being rolled out: not every pod is updated and available (`kubectl rollout status`).{paused}"
         ));
     }
-    Runs::Current(match (bundle.written, seen.pods.is_empty()) {
-        (None, _) => "Nothing had to be written: Quay runs what stood there.".to_owned(),
-        (Some(_), true) => format!("{called} has no pods; the next ones run what was written."),
-        (Some(_), false) => RUNS.to_owned(),
+    let is_younger = |pod: &PodSeen| bundle.changed.is_none_or(|changed| pod.created > changed);
+    Runs::Current(match (bundle.written, seen.has_it, seen.pods.is_empty()) {
+        (None, None, _) if !seen.pods.iter().all(is_younger) => {
+            let message = format!(
+                "Nothing had to be written into Secret {name}, and somebody else has changed it since pods of {called} started: whether they run what stands there is not known."
+            );
+            return Runs::Unknown(Failure::new(Reason::NothingWritten, message));
+        }
+        (None, None, _) => "Nothing had to be written: Quay runs what stands there.".to_owned(),
+        (_, _, true) => format!("{called} has no pods; the next ones run what was written."),
+        (_, _, false) => RUNS.to_owned(),
     })
 }
 

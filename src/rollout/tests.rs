@@ -7,7 +7,7 @@ fn at(seconds: i64) -> Timestamp {
 }
 
 fn written(seconds: i64) -> Bundle<'static> {
-    Bundle { name: BUNDLE, written: Some(at(seconds)), of_before: None }
+    Bundle { name: BUNDLE, written: Some(at(seconds)), changed: Some(at(seconds)), of_before: None }
 }
 
 fn runners(are_rolled: bool) -> Runners {
@@ -50,8 +50,24 @@ fn quay_runs_what_was_written_once_no_pod_is_older_and_every_one_is_available() 
     };
     assert_eq!(looked(&there), Some(Reason::RollingOut), "it was there right after the write");
     assert_eq!(looked(&BTreeSet::new()), None, "it came in the same second, but later");
+}
+
+#[test]
+fn of_a_bundle_that_nobody_here_wrote_it_is_known_only_if_no_pod_is_older_than_it() {
     let never = Bundle { written: None, ..written(0) };
-    assert_eq!(reason(&judge(&runners(false), never, &[Reference::Found(workload(&[pod(-9)]))])), None);
+    let judged = |pod: PodSeen| reason(&judge(&runners(false), never, &[Reference::Found(workload(&[pod]))]));
+    assert_eq!(judged(pod(1)), None);
+    assert_eq!(judged(pod(-9)), Some(Reason::NothingWritten));
+}
+
+#[test]
+fn pods_that_mount_what_was_rendered_are_known_by_what_that_has_and_not_by_their_age() {
+    let judged = |has_it: bool, pod: PodSeen| {
+        let workload = WorkloadSeen { has_it: Some(has_it), ..workload(&[pod]) };
+        reason(&judge(&runners(false), written(5), &[Reference::Found(workload)]))
+    };
+    assert_eq!(judged(true, pod(1)), None, "it was undone and put right within a minute, and never rolled");
+    assert_eq!(judged(false, pod(9)), Some(Reason::RollingOut), "a drained pod came back from the old template");
 }
 
 #[test]

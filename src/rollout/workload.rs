@@ -26,6 +26,8 @@ pub struct WorkloadSeen {
     pub rolled_for: Option<String>,
     /// Its containers are told where credentials of AWS are, as the Quay operator does that was given a role.
     pub has_credentials_file: bool,
+    /// Whether what the Quay operator rendered, and its pods mount, has what was written; none where that is not known.
+    pub has_it: Option<bool>,
     /// Its controller rolls nothing.
     pub is_paused: bool,
     /// Every pod is made from the template as it is now, and available.
@@ -161,6 +163,7 @@ impl WorkloadSeen {
             mounts: secrets.collect(),
             rolled_for: spec.template.metadata.annotations.and_then(|mut all| all.remove(ROLLED_FOR)),
             has_credentials_file,
+            has_it: None,
             is_paused: spec.paused,
             is_complete: is_observed && counts.iter().all(|count| *count == replicas),
             pods: Vec::new(),

@@ -58,17 +58,25 @@ async fn a_change_is_written_once_its_own_digest_is_given_and_the_next_one_waits
     assert_eq!(pending(&ready), None);
     assert!(world.config("bundle").await.contains(&iam.key.id));
 
+    // What somebody takes out again is not put right by what was approved of before.
+    let undone = json!({"stringData": {"config.yaml": CONFIG}});
+    world.api::<Secret>().patch("bundle", &PatchParams::default(), &Patch::Merge(&undone)).await.unwrap();
+    let again = until_pending_but(&world, &first.digest).await;
+    assert_eq!((again.diff.as_str(), world.config("bundle").await.as_str()), (first.diff.as_str(), CONFIG));
+    approve(&world, &again.digest).await;
+    world.until_ready("example").await;
+
     // The next key: what was approved of does not count for it, and the old one stays until then.
     let key = world.new_key(&iam.user).await;
     world.put_key("quay-user", &key).await;
-    let second = until_pending_but(&world, &first.digest).await;
+    let second = until_pending_but(&world, &again.digest).await;
     until_quiet(&world, &operator.credential).await;
     assert!(world.config("bundle").await.contains(&iam.key.id));
     approve(&world, &second.digest).await;
     world.until_ready("example").await;
     assert!(world.config("bundle").await.contains(&key.id));
     let asked = until_quiet(&world, &operator.credential).await;
-    assert_eq!(asked.iter().filter(|r| r.resource == "secrets" && r.is_write()).count(), 2);
+    assert_eq!(asked.iter().filter(|r| r.resource == "secrets" && r.is_write()).count(), 3);
     world.assert_nothing_secret_was_told(&operator.log()).await;
 }
 

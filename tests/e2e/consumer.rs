@@ -2,13 +2,14 @@
 //! Deployment controller.
 
 use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::jiff::Timestamp;
 use kube::api::{Api, Patch, PatchParams};
 use registry_sts::api::QuayStorage;
 use serde_json::{Value, json};
 
 use crate::harness::audit::{requests, until_quiet};
 use crate::harness::operator::Operator;
-use crate::harness::pods::{kubelet, put_deployment, roll, rolled_for, until_available};
+use crate::harness::pods::{kubelet, mount, put_deployment, rolled_for, until_available};
 use crate::harness::world::{World, condition, eventually, is, message};
 use crate::registry;
 
@@ -93,6 +94,9 @@ async fn a_bundle_that_needs_no_write_rolls_nothing() {
     let config = json!({"DISTRIBUTED_STORAGE_CONFIG": {"default": ["STSS3Storage", arguments]},
         "DISTRIBUTED_STORAGE_PREFERENCE": ["default"]});
     world.put_bundle("bundle", &config.to_string()).await;
+    let put = Timestamp::now().as_second();
+    // Whether pods of the very second run what stands there is not known.
+    eventually("that second is over", || async { (Timestamp::now().as_second() > put).then_some(()) }).await;
     put_deployment(&world, "quay", "bundle").await;
     let operator = Operator::start(&world).await;
     let restart = json!([{"kind": "Deployment", "name": "quay"}]);
@@ -119,13 +123,15 @@ async fn a_registry_is_followed_until_its_pods_run_what_was_written_and_is_never
     let operator = Operator::start(&world).await;
     registry::refer(&world, "example", "example", World::location("default", &iam, "quay-user")).await;
     until_consumer(&world, "WorkloadMissing").await;
-    // The Quay operator makes it from what it rendered, and looks at the bundle later.
-    put_deployment(&world, "example-quay-app", "rendered").await;
+    // The Quay operator mounts what it rendered from the bundle, and looks at that again later.
+    render(&world, "example-quay-config-secret-a1").await;
+    put_deployment(&world, "example-quay-app", "example-quay-config-secret-a1").await;
     until_consumer(&world, "RolledOut").await;
     let key = world.new_key(&iam.user).await;
     world.put_key("quay-user", &key).await;
     let rolling = until_consumer(&world, "RollingOut").await;
-    assert!(message(&rolling, CONSUMER).contains("2 of 2 pods of Deployment example-quay-app"));
+    let says = message(&rolling, CONSUMER);
+    assert!(says.contains("Deployment example-quay-app mounts what the Quay operator rendered before"), "{says}");
     assert!(is(&rolling, "Ready", "True"), "the bundle is right");
 
     blocked(&world, "True").await;
@@ -137,12 +143,20 @@ async fn a_registry_is_followed_until_its_pods_run_what_was_written_and_is_never
     );
     blocked(&world, "False").await;
     until_consumer(&world, "RollingOut").await;
-    roll(&world, "example-quay-app").await;
+    render(&world, "example-quay-config-secret-b2").await;
+    mount(&world, "example-quay-app", "example-quay-config-secret-b2").await;
     until_consumer(&world, "RolledOut").await;
     until_available(&world, "example-quay-app").await;
     assert_eq!(rolls(&world, &operator), 0);
     until_quiet(&world, &operator.credential).await;
     world.assert_nothing_secret_was_told(&operator.log()).await;
+}
+
+/// As the Quay operator renders it: as JSON, and with what it adds.
+async fn render(world: &World, name: &str) {
+    let mut config: Value = serde_yaml::from_str(&world.config("bundle").await).unwrap();
+    config["FEATURE_STORAGE_REPLICATION"] = json!(false);
+    world.put_secret(name, &[("config.yaml", &config.to_string())]).await;
 }
 
 async fn blocked(world: &World, status: &str) {

@@ -63,6 +63,13 @@ async fn backups(world: &World) -> Vec<Secret> {
     world.api::<Secret>().list(&labelled).await.unwrap().items
 }
 
+/// What a backup has of what stood in the bundle.
+fn layers(backup: &Secret) -> Value {
+    let value: Value = serde_json::from_slice(&backup.data.as_ref().unwrap()["bundle"].0).unwrap();
+    assert_eq!(value["layers"].as_array().unwrap().len(), 1);
+    value["layers"].clone()
+}
+
 async fn delete(world: &World) {
     world.api::<QuayStorage>().delete("example", &DeleteParams::default()).await.unwrap();
 }
@@ -104,7 +111,7 @@ async fn what_stood_there_is_kept_first_and_comes_back_byte_for_byte_beside_what
     world.put_key("quay-user", &key).await;
     eventually("the key is written", || async { world.config("bundle").await.contains(&key.id).then_some(()) }).await;
     world.until_ready("example").await;
-    assert_eq!(backups(&world).await.pop().unwrap().metadata.resource_version, backup.metadata.resource_version);
+    assert_eq!(layers(&backups(&world).await[0]), layers(&backup), "but it is noted which entry is ours");
     let edited = format!("{}FEATURE_MAILING: true  # since\n", world.config("bundle").await);
     let edit = json!({"stringData": {"config.yaml": edited}});
     world.api::<Secret>().patch("bundle", &PatchParams::default(), &Patch::Merge(&edit)).await.unwrap();
@@ -181,11 +188,14 @@ async fn a_location_that_did_not_stand_there_before_is_not_taken_from_a_registry
     world.put_bundle("bundle", "FEATURE_MAILING: false\n").await;
     let _operator = Operator::start(&world).await;
     world.put_resource_spec("example", spec(&iam, "Restore")).await;
-    world.until_ready("example").await;
+    let ready = world.until_ready("example").await;
+    assert_eq!(condition(&ready, "Restorable").unwrap()["reason"], "NotRestorable");
     let before = world.bundle("bundle").await.metadata.resource_version;
+    let backup = backups(&world).await;
     delete(&world).await;
     until_gone(&world).await;
     assert_eq!(world.bundle("bundle").await.metadata.resource_version, before);
+    assert_eq!(backup.len(), 1);
     assert!(event(&world, "Retained").await.contains("did not stand there before"));
 }
 
@@ -226,6 +236,36 @@ async fn who_changes_to_retain_gets_rid_of_the_backup_and_the_finalizer() {
 }
 
 #[tokio::test]
+async fn a_resource_that_came_back_without_its_finalizer_gets_it_again() {
+    let (world, _iam, old, operator) = restorable_world().await;
+    until_quiet(&world, &operator.credential).await;
+    let stripped = json!({"metadata": {"finalizers": null, "annotations": {"reconcile.fluxcd.io/requestedAt": "now"}}});
+    let resources = world.api::<QuayStorage>();
+    resources.patch("example", &PatchParams::default(), &Patch::Merge(&stripped)).await.unwrap();
+    world.until("example", "held", |r| r.metadata.finalizers.as_ref().is_some_and(|f| !f.is_empty())).await;
+    until_quiet(&world, &operator.credential).await;
+    delete(&world).await;
+    until_gone(&world).await;
+    assert_eq!(world.config("bundle").await, old.config);
+}
+
+#[tokio::test]
+async fn a_key_that_was_just_written_is_ours_though_nobody_could_report_it() {
+    let (world, iam, old, operator) = restorable_world().await;
+    let reported = world.api::<QuayStorage>().get("example").await.unwrap().status.unwrap();
+    let key = world.new_key(&iam.user).await;
+    world.put_key("quay-user", &key).await;
+    eventually("the key is written", || async { world.config("bundle").await.contains(&key.id).then_some(()) }).await;
+    drop(operator);
+    let patch = json!({"status": reported});
+    world.api::<QuayStorage>().patch_status("example", &PatchParams::default(), &Patch::Merge(&patch)).await.unwrap();
+    delete(&world).await;
+    let _operator = Operator::start(&world).await;
+    until_gone(&world).await;
+    assert_eq!(world.config("bundle").await, old.config);
+}
+
+#[tokio::test]
 async fn nothing_is_written_before_what_stands_is_kept_and_the_grant_is_named() {
     let world = World::granted().await;
     let iam = world.iam("a").await;
@@ -248,6 +288,9 @@ async fn nothing_is_written_before_what_stands_is_kept_and_the_grant_is_named() 
     let refused = secrets.delete("bundle", &DeleteParams::default()).await.expect_err("deleted").to_string();
     assert!(refused.contains("registry-sts may delete Secrets with label"), "{refused}");
     let resources: Api<QuayStorage> = Api::namespaced(client, &world.namespace);
+    let label = json!({"metadata": {"labels": {"registry-sts.dev/backup": "x"}}});
+    let refused = secrets.patch("bundle", &PatchParams::default(), &Patch::Merge(&label)).await.expect_err("labelled");
+    assert!(refused.to_string().contains("registry-sts may not label a Secret"), "{refused}");
     for patch in [
         json!({"spec": {"suspend": true}}),
         json!({"metadata": {"labels": {"a": "b"}}}),

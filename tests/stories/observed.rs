@@ -47,7 +47,7 @@ pub(super) fn runs(
         }
     };
     let seen: Vec<_> = runners.workloads.iter().map(see).collect();
-    let bundle = Bundle { name: &desired.consumer.bundle, written, of_before: None };
+    let bundle = Bundle { name: &desired.consumer.bundle, written, changed: None, of_before: None };
     let judged = || rollout::judge(runners, bundle, &seen);
     (!runners.workloads.is_empty())
         .then(|| rollout::beforehand(&desired.consumer, plan, written).unwrap_or_else(judged))

@@ -36,7 +36,7 @@ fn write(locations: &[&str]) -> BundleWrite {
         before: SecretSlice::from(Vec::new()),
         config: SecretString::default(),
         locations: locations.iter().map(|name| (*name).to_owned()).collect(),
-        remembered: None,
+        keep: None,
         last_writer: Some("reverter".into()),
         output: None,
     }

@@ -54,9 +54,9 @@ pub(crate) async fn until_available(world: &World, name: &str) {
     .await;
 }
 
-/// Starts new pods from a changed template, as the Quay operator does.
-pub(crate) async fn roll(world: &World, name: &str) {
-    let volumes = json!([{"name": "config", "secret": {"secretName": "rendered-anew"}}]);
+/// Starts new pods that mount another Secret, as the Quay operator does with each that it renders.
+pub(crate) async fn mount(world: &World, name: &str, secret: &str) {
+    let volumes = json!([{"name": "config", "secret": {"secretName": secret}}]);
     let patch = json!({"spec": {"template": {"spec": {"volumes": volumes}}}});
     let deployments = world.api::<Deployment>();
     deployments.patch(name, &PatchParams::default(), &Patch::Merge(&patch)).await.unwrap();
