@@ -19,6 +19,7 @@ NAMES = (
     "garbage-collector-controller",
     "deployment-controller",
     "replicaset-controller",
+    "statefulset-controller",
 )
 
 

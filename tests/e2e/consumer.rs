@@ -1,15 +1,18 @@
 //! What runs Quay: whether it runs what was written, and that it is rolled where that is asked for, by Kubernetes' own
 //! Deployment controller.
 
+use std::collections::BTreeSet;
+
 use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::jiff::Timestamp;
-use kube::api::{Api, Patch, PatchParams};
+use kube::api::{Api, ListParams, Patch, PatchParams};
 use registry_sts::api::QuayStorage;
 use serde_json::{Value, json};
 
 use crate::harness::audit::{requests, until_quiet};
 use crate::harness::operator::Operator;
-use crate::harness::pods::{kubelet, mount, put_deployment, rolled_for, until_available};
+use crate::harness::pods::{kubelet, mount, put_deployment, put_stateful_set, rolled_for, until_available};
 use crate::harness::world::{World, condition, eventually, is, message};
 use crate::registry;
 
@@ -79,6 +82,32 @@ async fn what_mounts_the_bundle_is_rolled_once_for_each_change_and_nothing_else_
     until_consumer(&world, "RolledOut").await;
     assert_eq!((rolls(&world, &operator), generation(&world, "web").await), (1, Some(1)));
     world.assert_nothing_secret_was_told(&operator.log()).await;
+}
+
+#[tokio::test]
+async fn a_stateful_set_is_rolled_pod_by_pod() {
+    let world = World::granted().await;
+    world.plane.start_controllers().await;
+    world.bind("registry-sts-restart").await;
+    let _kubelet = kubelet(&world);
+    let iam = world.iam("a").await;
+    world.put_key("quay-user", &iam.key).await;
+    world.put_bundle("bundle", CONFIG).await;
+    put_stateful_set(&world, "quay", "bundle").await;
+    let uids = || async {
+        let pods = world.api::<Pod>().list(&ListParams::default()).await.unwrap();
+        pods.items.into_iter().filter_map(|pod| pod.metadata.uid).collect::<BTreeSet<String>>()
+    };
+    let before = uids().await;
+    let operator = Operator::start(&world).await;
+    let spec = json!({"configBundleSecret": "bundle", "restart": [{"kind": "StatefulSet", "name": "quay"}],
+        "locations": [World::location("default", &iam, "quay-user")]});
+    world.put_resource_spec("example", spec).await;
+    until_consumer(&world, "RolledOut").await;
+    let after = uids().await;
+    assert!(before.len() == 2 && after.len() == 2 && before.is_disjoint(&after), "{before:?} {after:?}");
+    let asked = requests(&world, &operator.credential);
+    assert_eq!(asked.iter().filter(|r| r.resource == "statefulsets" && r.is_write()).count(), 1);
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{Api, ListParams, Patch, PatchParams};
 use serde_json::json;
@@ -50,6 +50,23 @@ pub(crate) async fn until_available(world: &World, name: &str) {
         let status = deployment.status.unwrap_or_default();
         let counts = [status.replicas, status.updated_replicas, status.available_replicas];
         (status.observed_generation == deployment.metadata.generation && counts == [Some(2); 3]).then_some(())
+    })
+    .await;
+}
+
+/// A `StatefulSet` of two pods that mount a Secret, both of them ready.
+pub(crate) async fn put_stateful_set(world: &World, name: &str, secret: &str) {
+    let labels = json!({"app": name});
+    let spec = json!({"containers": [{"name": "quay", "image": "quay.example/quay"}],
+        "volumes": [{"name": "config", "secret": {"secretName": secret}}]});
+    let set = json!({"apiVersion": "apps/v1", "kind": "StatefulSet",
+        "metadata": {"name": name, "namespace": world.namespace},
+        "spec": {"replicas": 2, "serviceName": name, "selector": {"matchLabels": labels},
+            "template": {"metadata": {"labels": labels}, "spec": spec}}});
+    apply(&world.admin, &set).await;
+    eventually("both pods are ready", || async {
+        let status = world.api::<StatefulSet>().get(name).await.unwrap().status.unwrap_or_default();
+        (status.ready_replicas == Some(2)).then_some(())
     })
     .await;
 }
