@@ -19,6 +19,7 @@ mod reading;
 mod refusal;
 mod remembered;
 mod removal;
+mod rendered;
 mod screen;
 mod standing;
 mod storage;
@@ -33,6 +34,7 @@ use secrecy::{ExposeSecret, SecretString};
 pub use carry::CarriedEntry;
 pub use refusal::{Problem, Refusal};
 pub use remembered::Remembered;
+pub use rendered::has_same_storage;
 pub use standing::{StandingArguments, StandingDriver, StandingEntry};
 pub use storage::{FoundEntry, RoleKey, SignatureVersion, StorageEntry};
 
@@ -58,12 +60,6 @@ pub fn key_of_ours(bytes: &[u8]) -> Option<&'static str> {
         Ok(document) => document.root.get(key).is_some(),
         Err(_) => names(key),
     })
-}
-
-/// Whether a document has entries with these digests, by location; none for one that cannot be read.
-pub fn has_entries(bytes: &[u8], entries: &[(&str, &str)]) -> Option<bool> {
-    let document = ConfigYaml::parse(bytes).ok()?;
-    Some(entries.iter().all(|(name, digest)| document.digest(name).as_deref() == Some(digest)))
 }
 
 /// Whether a key may be named to the user: one of Quay's storage keys, or an argument of the driver.
@@ -151,6 +147,11 @@ impl ConfigYaml {
     pub fn entry(&self, name: &LocationName) -> Option<FoundEntry> {
         let found = self.location(name.as_str()).filter(|pair| !pair.value.is_null());
         found.map(|pair| FoundEntry::of(&pair.value))
+    }
+
+    /// Whether the entry of a name is of the driver that we write.
+    pub fn has_sts(&self, name: &str) -> bool {
+        self.location(name).is_some_and(|pair| FoundEntry::of(&pair.value).driver == storage::DRIVER)
     }
 
     /// The digest of the entry of a name, if it is one of the driver that we write and says the same to all readers.

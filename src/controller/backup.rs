@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Resource as _;
 
 use super::Context;
@@ -111,7 +112,7 @@ pub(super) async fn hold(
     }
     let problem = match backups::set_finalizer(&context.client, who, &resource.metadata, true).await {
         Ok(metadata) => {
-            memory.reported = Some(Arc::new(QuayStorage { metadata, ..resource.clone() }));
+            memory.reported = with_metadata(resource, metadata);
             return Ok(());
         }
         Err(problem) => problem,
@@ -170,7 +171,13 @@ pub(super) async fn give_up(context: &Context, who: &ResourceId, resource: &Quay
         Err(problem) => return tracing::warn!(resource = %who, %problem, "the backup could not be deleted"),
     }
     match backups::set_finalizer(&context.client, who, &resource.metadata, false).await {
-        Ok(metadata) => memory.reported = Some(Arc::new(QuayStorage { metadata, ..resource.clone() })),
+        Ok(metadata) => memory.reported = with_metadata(resource, metadata),
         Err(problem) => tracing::warn!(resource = %who, %problem, "the finalizer could not be taken"),
     }
+}
+
+/// The resource with the metadata that a change of it was answered with; none where somebody has changed its spec meanwhile.
+fn with_metadata(resource: &QuayStorage, metadata: ObjectMeta) -> Option<Arc<QuayStorage>> {
+    let is_same = metadata.generation == resource.metadata.generation;
+    is_same.then(|| Arc::new(QuayStorage { metadata, ..resource.clone() }))
 }

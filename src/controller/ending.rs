@@ -69,12 +69,16 @@ pub(super) async fn end(
         };
     }
     let since = *memory.ending.get_or_insert_with(Instant::now);
+    let is_patient = since.elapsed() < PATIENCE;
     match outcome {
-        End::Later(wait, _) if since.elapsed() < PATIENCE => return Ok(Action::requeue(wait)),
+        End::Later(wait, _) if is_patient => return Ok(Action::requeue(wait)),
+        // It is told once, whatever comes after it.
+        _ if memory.is_end_told => {}
         End::Later(_, why) | End::Retained(why) => report::retained(context, stored.object_ref(&()), who, &why).await,
         End::Nothing => {}
         End::PutBack => report::put_back(context, stored.object_ref(&()), who).await,
     }
+    memory.is_end_told = true;
     let deleted = match &seen {
         (_, Reference::Found(seen)) => backups::delete(&context.client, who, seen).await,
         // There is none, or the Secret of that name is somebody else's.
@@ -82,9 +86,10 @@ pub(super) async fn end(
         (None, _) => Err(ApiProblem::Forbidden),
     };
     match deleted {
-        // It holds old keys: who may not have it deleted is told, and the resource goes all the same.
-        Err(ApiProblem::Forbidden) => report::backup_left(context, stored.object_ref(&()), who).await,
-        deleted => deleted?,
+        Ok(()) => {}
+        Err(problem) if is_patient && is_passing(&problem) => return Err(problem),
+        // It holds old keys: that it could not be deleted is told, and the resource goes all the same.
+        Err(_) => report::backup_left(context, stored.object_ref(&()), who).await,
     }
     match backups::set_finalizer(&context.client, who, stored.meta(), false).await {
         Ok(_) | Err(ApiProblem::NotFound) => {}
@@ -189,7 +194,16 @@ async fn put_back(
         }
         Err(why) => return Ok(End::Retained(why)),
     };
-    rollout::roll(context, who, resource, consumer, written).await;
+    match rollout::roll(context, who, resource, consumer, written).await {
+        Ok(()) => {}
+        Err((failure, true)) => return Ok(End::Later(UNWATCHED_RETRY, failure.message)),
+        Err((failure, false)) => report::not_rolled(context, resource, &failure).await,
+    }
+    let others = seen.backup.others(&consumer.bundle);
+    if !others.is_empty() {
+        let why = format!("Secret {} is not its bundle any more, and what was kept of it goes", others.join(", "));
+        report::retained(context, resource.object_ref(&()), who, &why).await;
+    }
     Ok(End::PutBack)
 }
 

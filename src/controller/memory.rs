@@ -56,6 +56,8 @@ pub(super) struct Memory {
     pub(super) is_anew: bool,
     /// The backup as it was read, at a version.
     pub(super) backup: Option<(Version, Reference<BackupSeen>)>,
+    /// What became of its bundle at its end has been told.
+    pub(super) is_end_told: bool,
     /// Since when the resource is being ended.
     pub(super) ending: Option<Instant>,
     /// What was seen of the workloads that run Quay.

@@ -20,6 +20,7 @@ use crate::cluster::secret_watches::Health;
 use crate::cluster::{ApiProblem, backups};
 use crate::plan::backup::name as backup_name;
 use crate::plan::{Desired, Plan, Restorable};
+use crate::reason::Reason;
 use crate::resource::ResourceId;
 use crate::status::{self, Outcome, Written};
 
@@ -116,6 +117,11 @@ async fn pass_over(
         // Answers are about to come; they are reported, and written, together.
         return Ok(Action::requeue(wait));
     }
+    if let Acted::Failed(failure) = &acted
+        && matches!(failure.reason, Reason::BackupForbidden | Reason::BackupFailed)
+    {
+        plan.restorable = Some(Restorable::Lost(failure.clone()));
+    }
     // A backup that came back without its resource's finalizer would be looked at by nobody.
     if let Some(Restorable::Kept(_)) = &plan.restorable
         && let Err(failure) = backup::hold(context, who, &memory.newest(resource), memory).await
@@ -134,7 +140,7 @@ async fn pass_over(
     let act_again = acted.again();
     let written = acted.into_status(memory.unreported.as_ref());
 
-    let rollout = rollout::follow(context, who, resource, &desired, (&seen.observation, &plan, &written), memory).await;
+    let rollout = rollout::follow(context, who, resource, &desired, (&plan, &written), memory).await;
     let outcome = Outcome::Planned { bundle, plan: &plan, written: &written, runs: rollout.runs.as_ref() };
     let status = status::report(&outcome, before, generation, Timestamp::now());
     memory.left.clone_from(&status.config_bundle);

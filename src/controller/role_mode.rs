@@ -4,7 +4,8 @@
 use super::memory::Memory;
 use super::{Context, report};
 use crate::api::QuayStorage;
-use crate::cluster::workloads;
+use crate::cluster::{ApiProblem, workloads};
+use crate::consumer::Consumer;
 use crate::plan::Desired;
 use crate::plan::desired::Auth;
 use crate::plan::observation::Reference;
@@ -30,22 +31,35 @@ pub(super) async fn note(
     }
     let runner = desired.consumer.runners.workloads.first()?;
     if memory.role_mode.is_none() {
-        let seen = workloads::read_alone(&context.client, &who.namespace, runner.kind, &runner.name).await;
-        memory.role_mode = Some(seen.is_ok_and(|seen| seen.has_credentials_file));
-        let is_told =
-            resource.status.iter().flat_map(|status| &status.conditions).any(|c| c.message.contains(ROLE_MODE));
-        if memory.role_mode == Some(true) && !is_told {
-            report::role_mode(context, resource, registry).await;
+        match workloads::read_alone(&context.client, &who.namespace, runner.kind, &runner.name).await {
+            Ok(seen) => become_known(context, resource, registry, seen.has_credentials_file, memory).await,
+            // It is looked at again once it is there.
+            Err(ApiProblem::NotFound) => {}
+            Err(_) => memory.role_mode = Some(false),
         }
     }
     memory.role_mode?.then(|| told(registry, &runner.called()))
 }
 
 /// What was seen of it meanwhile.
-pub(super) fn seen(memory: &mut Memory, seen: &[Reference<WorkloadSeen>]) {
-    if let Some(Reference::Found(seen)) = seen.first() {
-        memory.role_mode = Some(seen.has_credentials_file);
+pub(super) async fn seen(
+    context: &Context,
+    resource: &QuayStorage,
+    consumer: &Consumer,
+    memory: &mut Memory,
+    seen: &[Reference<WorkloadSeen>],
+) {
+    if let (Some(Reference::Found(seen)), Some(registry)) = (seen.first(), &consumer.registry) {
+        become_known(context, resource, registry, seen.has_credentials_file, memory).await;
     }
+}
+
+async fn become_known(context: &Context, resource: &QuayStorage, registry: &str, is_so: bool, memory: &mut Memory) {
+    let is_told = resource.status.iter().flat_map(|status| &status.conditions).any(|c| c.message.contains(ROLE_MODE));
+    if is_so && memory.role_mode != Some(true) && !is_told {
+        report::role_mode(context, resource, registry).await;
+    }
+    memory.role_mode = Some(is_so);
 }
 
 fn told(registry: &str, called: &str) -> String {

@@ -10,12 +10,12 @@ use super::act::LOOKS;
 use super::memory::{Memory, Rollout, RolloutOf};
 use super::{Context, report, role_mode};
 use crate::api::QuayStorage;
-use crate::bundle::has_entries;
+use crate::bundle::has_same_storage;
 use crate::cluster::{ApiProblem, secrets, workloads};
 use crate::consumer::Consumer;
 use crate::plan::observation::Reference;
-use crate::plan::{Desired, Observation, Plan, Standings};
-use crate::reason::Reason;
+use crate::plan::{Desired, Plan, Standings};
+use crate::reason::{Failure, Reason};
 use crate::resource::ResourceId;
 use crate::rollout::{self, Bundle, Roll, Runner, Runners, Runs, WorkloadSeen};
 use crate::status::Written;
@@ -23,7 +23,7 @@ use crate::status::Written;
 /// No watch tells of workloads: they are looked at again after a share of the time since the write, within these.
 const SOONEST: Duration = Duration::from_secs(5);
 const LATEST: Duration = Duration::from_mins(5);
-const SHARE: i32 = 4;
+const SHARE: u32 = 4;
 /// What has not come about after that long does not come about by itself.
 const PATIENCE: Duration = Duration::from_hours(24);
 
@@ -44,7 +44,7 @@ pub(super) async fn follow(
     who: &ResourceId,
     resource: &QuayStorage,
     desired: &Desired,
-    (seen, plan, written): (&Observation, &Plan, &Written),
+    (plan, came): (&Plan, &Written),
     memory: &mut Memory,
 ) -> Followed {
     let consumer = &desired.consumer;
@@ -54,13 +54,13 @@ pub(super) async fn follow(
         return Followed { runs: None, look_again: None };
     }
     let settled = |runs| Followed { runs: Some(runs), look_again: None };
-    let just_written = matches!(written, Written::Done { .. });
-    let written = last_write(resource, &consumer.bundle, written, memory);
+    let just_written = matches!(came, Written::Done { .. });
+    let written = last_write(resource, &consumer.bundle, came, memory);
     memory.of_before.take_if(|(at, _)| Some(*at) != written);
     let said = said_current(resource, written).filter(|_| memory.rollout.is_none() && !is_anew);
     // What was said of a bundle that is not looked at yet stays said.
     let is_unseen = said.is_some() && plan.standings == Standings::NotLooked;
-    if let Some(runs) = rollout::beforehand(consumer, plan, written).filter(|_| !is_unseen) {
+    if let Some(runs) = rollout::beforehand(consumer, (plan, came), written).filter(|_| !is_unseen) {
         memory.rollout = None;
         return settled(runs);
     }
@@ -77,9 +77,8 @@ pub(super) async fn follow(
             return Followed { runs: Some(known.runs.clone()), look_again: wait };
         }
     }
-    let entries = plan.leaves(&seen.left, &consumer.bundle);
-    let seen = read_all(context, who, consumer, &entries).await;
-    role_mode::seen(memory, &seen);
+    let seen = read_all(context, who, consumer).await;
+    role_mode::seen(context, resource, consumer, memory, &seen).await;
     if let (Some(at), true, None) = (written, just_written, &memory.of_before) {
         memory.of_before = pods_of(at, &seen).map(|there| (at, there));
     }
@@ -95,57 +94,61 @@ pub(super) async fn follow(
 }
 
 /// Rolls what is ours to roll after a last write, of a resource that nobody follows any more.
+///
+/// # Errors
+/// Why it is not rolled, and whether it may be in a moment.
 pub(super) async fn roll(
     context: &Context,
     who: &ResourceId,
     resource: &QuayStorage,
     consumer: &Consumer,
     written: Option<Timestamp>,
-) {
+) -> Result<(), (Failure, bool)> {
     if !consumer.runners.are_rolled || consumer.runners.workloads.is_empty() {
-        return;
+        return Ok(());
     }
     let bundle = Bundle { name: &consumer.bundle, written, changed: None, of_before: None };
     for _ in 0..LOOKS {
-        let seen = read_all(context, who, consumer, &[]).await;
-        if rollout::rolls(&consumer.runners, bundle, &seen).is_empty() {
-            return;
-        }
-        if let Runs::Unknown(failure) = act(context, who, resource, consumer, (bundle, seen)).await {
-            return report::not_rolled(context, resource, &failure).await;
+        let seen = read_all(context, who, consumer).await;
+        let is_due = !rollout::rolls(&consumer.runners, bundle, &seen).is_empty();
+        match act(context, who, resource, consumer, (bundle, seen)).await {
+            Runs::Unknown(failure) => {
+                let is_passing = failure.reason == Reason::WorkloadUnreadable;
+                return Err((failure, is_passing));
+            }
+            _ if !is_due => return Ok(()),
+            _ => {}
         }
     }
+    let message = "what runs Quay was changed by somebody else at the same time, again and again";
+    Err((Failure::new(Reason::WorkloadUnreadable, message), true))
 }
 
-async fn read_all(
-    context: &Context,
-    who: &ResourceId,
-    consumer: &Consumer,
-    entries: &[(&str, &str)],
-) -> Vec<Reference<WorkloadSeen>> {
+async fn read_all(context: &Context, who: &ResourceId, consumer: &Consumer) -> Vec<Reference<WorkloadSeen>> {
     let mut all = Vec::with_capacity(consumer.runners.workloads.len());
     for runner in &consumer.runners.workloads {
         let mut seen = read(context, who, runner, consumer.runners.are_rolled).await;
         if let (Reference::Found(seen), Some(registry)) = (&mut seen, &consumer.registry) {
-            seen.has_it = rendered(context, who, registry, seen, entries).await;
+            seen.has_it = rendered(context, who, (registry, &consumer.bundle), seen).await;
         }
         all.push(seen);
     }
     all
 }
 
-/// Whether what the Quay operator rendered, and a workload mounts, has these entries; none where that is not known.
+/// Whether what the Quay operator rendered, and a workload mounts, says of storage what the bundle says; none where that is
+/// not known.
 async fn rendered(
     context: &Context,
     who: &ResourceId,
-    registry: &str,
+    (registry, bundle): (&str, &str),
     seen: &WorkloadSeen,
-    entries: &[(&str, &str)],
 ) -> Option<bool> {
     let is_rendered = |name: &&String| name.strip_prefix(registry).is_some_and(|rest| rest.starts_with(RENDERED));
-    let name = seen.mounts.iter().find(is_rendered).filter(|_| !entries.is_empty())?;
-    let secret = secrets::read_bundle(&context.client, &who.namespace, name).await.ok()?.content;
-    has_entries(secret.config?.expose_secret(), entries)
+    let name = seen.mounts.iter().find(is_rendered)?;
+    let read = |name| secrets::read_bundle(&context.client, &who.namespace, name);
+    let (bundle, rendered) = (read(bundle).await.ok()?.content, read(name).await.ok()?.content);
+    has_same_storage(bundle.config?.expose_secret(), rendered.config?.expose_secret())
 }
 
 /// The pods that were created in a second, if all are known.
@@ -241,10 +244,14 @@ fn pace(known: &Rollout, written: Option<Timestamp>) -> Option<Duration> {
     if matches!(known.runs, Runs::Current(_)) || known.since.elapsed() > PATIENCE {
         return None;
     }
+    // Only another restart of Quay, or another change, would tell.
+    if matches!(&known.runs, Runs::Unknown(failure) if failure.reason == Reason::NothingWritten) {
+        return None;
+    }
     // Who was not let look has asked enough.
     if matches!(&known.runs, Runs::Unknown(failure) if failure.reason == Reason::WorkloadForbidden) {
         return Some(LATEST);
     }
-    let since = written.map(|at| Timestamp::now().duration_since(at) / SHARE);
-    Some(since.and_then(|since| Duration::try_from(since).ok()).unwrap_or_default().clamp(SOONEST, LATEST))
+    let since_write = written.and_then(|at| Duration::try_from(Timestamp::now().duration_since(at)).ok());
+    Some((since_write.unwrap_or(known.since.elapsed()) / SHARE).clamp(SOONEST, LATEST))
 }

@@ -1,7 +1,7 @@
 //! What stood in a bundle before the first write, kept in a Secret of its own, so that it can be put back when the resource
 //! is deleted. The Secret has no owner and says whose it is by name: one that was restored with its resource is found.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use secrecy::{ExposeSecret as _, SecretSlice, SecretString};
 use serde::{Deserialize, Serialize};
@@ -10,7 +10,7 @@ use super::desired::{Desired, DesiredLocation};
 use super::mark::hash_of;
 use super::observation::Reference;
 use super::{BundleWrite, Standing, Standings, restore};
-use crate::bundle::Remembered;
+use crate::bundle::{ConfigYaml, Remembered};
 use crate::reason::{Failure, Reason};
 use crate::resource::ResourceId;
 
@@ -26,7 +26,7 @@ const VERSION: u32 = 1;
 /// The longest part of a resource's name that its backup has.
 const NAME_LIMIT: usize = 220;
 /// How many of the last writes at a location are known as ours.
-const WRITES: usize = 4;
+const WRITES: usize = 16;
 
 /// The name of a resource's backup.
 pub fn name(owner: &ResourceId) -> String {
@@ -106,14 +106,15 @@ impl Layer {
         Remembered::from_text(self.text.expose_secret())
     }
 
-    /// The same without a location; none where nothing is left.
-    fn without(self, location: &str) -> Option<Self> {
-        if !self.locations.iter().any(|name| name == location) {
-            return Some(self);
+    /// The same without a location. The lists stay remembered.
+    fn without(self, location: &str) -> Self {
+        match self.locations.iter().any(|name| name == location).then(|| self.read()).flatten() {
+            Some(mut remembered) => {
+                remembered.forget(location);
+                Self::of(&remembered)
+            }
+            None => self,
         }
-        let mut remembered = self.read()?;
-        remembered.forget(location);
-        Some(Self::of(&remembered)).filter(|layer| !layer.locations.is_empty())
     }
 }
 
@@ -147,9 +148,20 @@ impl Backup {
         layers.flat_map(|layer| &layer.locations).map(String::as_str).collect()
     }
 
+    /// The other bundles of which it has something.
+    pub fn others(&self, bundle: &str) -> Vec<&str> {
+        self.bundles.keys().map(String::as_str).filter(|name| *name != bundle).collect()
+    }
+
     /// Whether it has what stood at a location of a bundle.
     pub fn covers(&self, bundle: &str, location: &str) -> bool {
         self.locations(bundle).contains(&location)
+    }
+
+    /// Whether what stood at a location of a bundle stands in a document now.
+    pub fn has(&self, bundle: &str, location: &str, document: &ConfigYaml) -> bool {
+        let layers = self.layers(bundle).unwrap_or_default();
+        layers.iter().any(|layer| layer.stands_in(document, location))
     }
 
     /// Whether an entry with this digest was written at a location of a bundle, or was about to be.
@@ -168,7 +180,7 @@ impl Backup {
             // What stands there now is what stood before; of older times nothing counts.
             for location in &layer.locations {
                 kept.wrote.remove(location);
-                kept.layers = kept.layers.drain(..).filter_map(|layer| layer.without(location)).collect();
+                kept.layers = kept.layers.drain(..).map(|layer| layer.without(location)).collect();
             }
             kept.layers.push(layer);
             is_new = true;
@@ -176,7 +188,8 @@ impl Backup {
         for (location, digest) in &keep.writes {
             let is_covered = kept.layers.iter().any(|layer| layer.locations.contains(location));
             let wrote = kept.wrote.entry(location.clone()).or_default();
-            if is_covered && !wrote.contains(digest) {
+            if is_covered && wrote.last() != Some(digest) {
+                wrote.retain(|known| known != digest);
                 wrote.push(digest.clone());
                 wrote.drain(..wrote.len().saturating_sub(WRITES));
                 is_new = true;
@@ -209,7 +222,7 @@ pub(super) fn restorable(
     (owner, desired): (&ResourceId, &Desired),
     backup: &Reference<BackupSeen>,
     standings: &Standings,
-    write: Option<&BundleWrite>,
+    (write, is_held): (Option<&BundleWrite>, bool),
 ) -> Restorable {
     let (name, bundle) = (name(owner), desired.consumer.bundle.as_str());
     let lost = |reason, message: String| Restorable::Lost(Failure::new(reason, message));
@@ -224,19 +237,20 @@ pub(super) fn restorable(
             return lost(Reason::BackupFailed, format!("Secret {name}, the backup, could not be read: {why}."));
         }
     };
-    let now = write.and_then(|write| write.keep.as_ref()?.remembered.as_ref());
+    let now = write.filter(|_| !is_held).and_then(|write| write.keep.as_ref()?.remembered.as_ref());
     let layers = known.and_then(|backup| backup.layers(bundle)).unwrap_or_default();
     let before = |location: &str| {
         let has_it = |layer: &&Remembered| layer.locations().any(|name| name == location);
         now.into_iter().chain(&layers).find(has_it)
     };
+    let waits = |location: &String| is_held && write.is_some_and(|write| write.locations.contains(location));
     let each = match standings {
         Standings::Each(each) => each.as_slice(),
         Standings::NotLooked | Standings::Unusable(_) => &[],
     };
     let locations = || desired.locations.iter().zip(each);
     let is_unknown = |(location, standing): &(&DesiredLocation, &Standing)| {
-        **standing == Standing::Current && before(&location.name).is_none()
+        **standing == Standing::Current && before(&location.name).is_none() && !waits(&location.name)
     };
     let unknown: Vec<&str> = locations().filter(is_unknown).map(|(location, _)| location.name.as_str()).collect();
     if !unknown.is_empty() {
@@ -248,9 +262,12 @@ pub(super) fn restorable(
             ),
         );
     }
-    for location in &desired.locations {
-        let (Some(before), Ok(wanted)) = (before(&location.name), &location.wanted) else { continue };
-        if let Err(why) = restore::could(before, &location.name, &wanted.place()) {
+    let covered: BTreeSet<&str> = now.into_iter().chain(&layers).flat_map(Remembered::locations).collect();
+    for name in &covered {
+        let location = desired.locations.iter().find(|location| location.name == *name);
+        let place = location.and_then(|location| Some(location.wanted.as_ref().ok()?.place()));
+        let could = before(name).map(|before| restore::could(before, name, place.as_ref(), &desired.consumer));
+        if let Some(Err(why)) = could {
             return lost(
                 Reason::NotRestorable,
                 format!(
@@ -259,13 +276,13 @@ pub(super) fn restorable(
             );
         }
     }
-    if layers.is_empty() && now.is_none() { Restorable::NotYet } else { Restorable::Kept(name) }
+    if covered.is_empty() { Restorable::NotYet } else { Restorable::Kept(name) }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bundle::{Change, ConfigYaml, Preference, StorageEntry};
+    use crate::bundle::{Change, Preference, StorageEntry};
     use crate::place::Endpoint;
 
     const ENTRY: &str = "DISTRIBUTED_STORAGE_CONFIG:\n  default: [S3Storage, {}]\n  second: [S3Storage, {}]\n";
@@ -315,11 +332,13 @@ mod tests {
         };
         assert!(first.with("bundle", &writes("one")).is_none(), "it is known already, and the other is not covered");
         let mut backup = first;
-        for digest in ["two", "three", "four", "five"] {
-            backup = backup.with("bundle", &writes(digest)).unwrap();
+        for digest in (0..20).map(|count| count.to_string()) {
+            // What stands again is as young as any.
+            backup = backup.with("bundle", &writes("one")).unwrap_or(backup);
+            backup = backup.with("bundle", &writes(&digest)).unwrap();
         }
-        assert!(backup.wrote("bundle", "default", "two") && backup.wrote("bundle", "default", "five"));
-        assert!(!backup.wrote("bundle", "default", "one") && !backup.wrote("bundle", "other", "x"));
+        assert!(backup.wrote("bundle", "default", "one") && backup.wrote("bundle", "default", "19"));
+        assert!(!backup.wrote("bundle", "default", "2") && !backup.wrote("bundle", "other", "x"));
         assert_eq!(backup.layers("bundle").unwrap().len(), 1);
     }
 
@@ -330,7 +349,7 @@ mod tests {
         let second = first.with("bundle", &keep(renewed, &["default"], "two")).unwrap();
         let layers = second.layers("bundle").unwrap();
         let locations: Vec<Vec<&str>> = layers.iter().map(|layer| layer.locations().collect()).collect();
-        assert_eq!(locations, [vec!["default"], vec!["second"]]);
+        assert_eq!(locations, [vec!["default"], vec!["second"]], "each in one of them");
         assert!(layers[0].stands_in(&ConfigYaml::parse(renewed.as_bytes()).unwrap(), "default"));
         assert!(second.wrote("bundle", "default", "two") && !second.wrote("bundle", "default", "one"));
         assert!(second.wrote("bundle", "second", "one"));

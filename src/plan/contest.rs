@@ -41,17 +41,30 @@ pub struct Held {
     pub failure: Failure,
 }
 
+/// What is made of a write.
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct Judgement {
+    /// That it waits.
+    pub(super) held: Option<Held>,
+    /// What is to be remembered of those who undo.
+    pub(super) contested: Option<ContestedStatus>,
+    /// It puts right what somebody undid.
+    pub(super) undone: bool,
+}
+
 /// Whether a write puts right what somebody undid, whether it is to wait, and what is to be remembered of it.
 pub(super) fn judge(
     bundle: &str,
     write: Option<&BundleWrite>,
     locations: &[PlannedLocation],
     left: &Left,
-) -> (Option<Held>, Option<ContestedStatus>) {
-    let Some(before) = left.bundle.as_ref().filter(|before| before.secret_name == bundle) else { return (None, None) };
+) -> Judgement {
+    let Some(before) = left.bundle.as_ref().filter(|before| before.secret_name == bundle) else {
+        return Judgement::default();
+    };
     let known = before.contested.as_ref().filter(|known| known.generation == left.generation);
     let Some((write, brings_ours)) = write.and_then(|write| Some((write, undoing(write, locations, before)?))) else {
-        return (None, known.cloned());
+        return Judgement { contested: known.cloned(), ..Judgement::default() };
     };
     let writer = write.last_writer.clone();
     let record = match known {
@@ -74,7 +87,7 @@ pub(super) fn judge(
     let since = before.last_written_time.as_ref().map(|written| left.now.duration_since(written.0));
     // A change of our own is written all the same, and brings the rest along.
     let held = if brings_ours { None } else { again(bundle, &record, since) };
-    (held, Some(record))
+    Judgement { held, contested: Some(record), undone: true }
 }
 
 /// Whether a write brings back what stood as it does now, and whether it brings something of our own beside it. None

@@ -33,6 +33,7 @@ use crate::api::status::{ContestedStatus, PendingStatus};
 use crate::reason::{Failure, Reason};
 use crate::target::Principal;
 use crate::verdict::Step;
+use contest::Judgement;
 use observation::ObservedBundle;
 use output::OutputWrite;
 use web_identity::Annotation;
@@ -54,6 +55,8 @@ pub struct Plan {
     pub pending: Option<PendingStatus>,
     /// What could be put back when the resource is deleted; none where nothing is to be.
     pub restorable: Option<Restorable>,
+    /// The write would put right what somebody undid.
+    pub undone: bool,
     /// What is to be remembered of those who undo what is written.
     pub contested: Option<ContestedStatus>,
     /// The command that lets the operator see changes at once, if it cannot.
@@ -138,25 +141,6 @@ impl Plan {
         })
     }
 
-    /// What stands in the bundle once the plan is carried out, by location, as digests of entries: of what is not written now,
-    /// what status says of this very bundle.
-    pub fn leaves<'a>(&'a self, left: &'a Left, bundle: &str) -> Vec<(&'a str, &'a str)> {
-        let is_held = |name: &String| {
-            self.held.is_some() && self.write.as_ref().is_some_and(|write| write.locations.contains(name))
-        };
-        let each = match &self.standings {
-            Standings::Each(each) => each.as_slice(),
-            Standings::NotLooked | Standings::Unusable(_) => &[],
-        };
-        let digest = |(index, location): (usize, &'a PlannedLocation)| {
-            let stands = each.get(index) == Some(&Standing::Current) && !is_held(&location.name);
-            let of = location.of.as_deref().filter(|_| stands).and_then(|of| of.split_once('/'));
-            let digest = of.map(|(entry, _)| entry).or_else(|| left.entry(bundle, &location.name));
-            Some((location.name.as_str(), digest?))
-        };
-        self.locations.iter().enumerate().filter_map(digest).collect()
-    }
-
     /// The plan for what was seen.
     pub fn make(desired: &Desired, seen: &Observation) -> Self {
         let locations: Vec<_> = desired
@@ -189,14 +173,14 @@ impl Plan {
                 Ok((standings, write)) => (Standings::Each(standings), write),
             },
         };
-        let (held, contested) = contest::judge(&consumer.bundle, write.as_ref(), &locations, &seen.left);
+        let Judgement { held, contested, undone } =
+            contest::judge(&consumer.bundle, write.as_ref(), &locations, &seen.left);
         let asked = write.as_ref().filter(|_| held.is_none());
         let asked =
             asked.and_then(|write| approval::judge(desired.apply, &seen.approval, write, (&locations, &seen.left)));
         let (pending, held) = asked.map_or((None, held), |(pending, held)| (Some(pending), Some(held)));
         let restorable = seen.backup.as_ref().map(|(owner, backup)| {
-            let made = write.as_ref().filter(|_| held.is_none());
-            backup::restorable((owner, desired), backup, &standings, made)
+            backup::restorable((owner, desired), backup, &standings, (write.as_ref(), held.is_some()))
         });
         Self {
             locations,
@@ -205,6 +189,7 @@ impl Plan {
             held,
             pending,
             restorable,
+            undone,
             contested,
             unwatched: seen.unwatched.clone(),
             mode: desired.mode,

@@ -119,10 +119,10 @@ fn keep(
     };
     let is_ours = |entry: &&StorageEntry| {
         let name = entry.name.as_str();
-        let stands = document.digest(name);
         match backup.filter(|backup| backup.covers(bundle, name)) {
-            Some(backup) => stands.is_some_and(|stands| backup.wrote(bundle, name, &stands)),
-            None => stands.is_some() && seen.left.entry(bundle, name) == stands.as_deref(),
+            // What somebody changed of ours is no less ours; only what is of another driver stood there without us.
+            Some(backup) => document.has_sts(name) || backup.has(bundle, name, document),
+            None => document.digest(name).is_some_and(|stands| seen.left.entry(bundle, name) == Some(&stands)),
         }
     };
     let unknown: Vec<&StorageEntry> = changed.iter().filter(|entry| !is_ours(entry)).collect();

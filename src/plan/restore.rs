@@ -8,10 +8,14 @@ use super::allowed::Allowed;
 use super::backup::Backup;
 use super::key::AccessKey;
 use super::observation::BundleSecret;
+use crate::arn::Partition;
 use crate::bundle::{ConfigYaml, Edit, Refusal, Remembered, StandingArguments, StandingDriver, StandingEntry};
 use crate::consumer::{Consumer, Environment};
-use crate::place::{Endpoint, LocationName, Place};
+use crate::place::{Endpoint, LocationName, Place, S3Host};
 use crate::target::{Principal, Target, same_partition, sts_endpoints};
+
+/// What `s3.amazonaws.com` is the host of.
+const FIRST_REGION: &str = "us-east-1";
 
 /// Why nothing is put back, as the rest of a sentence.
 pub type Why = String;
@@ -74,12 +78,13 @@ pub fn plan(
     if let Some(changed) = covered.iter().find(|name| !is_ours(name) && !stands_again(name)) {
         return Err(format!("somebody has changed location {changed} since"));
     }
-    for name in &covered {
+    let gone: Vec<&str> = covered.into_iter().filter(|name| !stands_again(name)).collect();
+    for name in &gone {
         let name: LocationName = name.parse().map_err(|_| format!("{name} is no name of a location"))?;
         let now = before.entry(&name).and_then(|entry| entry.place);
         let now = now.ok_or_else(|| format!("where location {name} has its blobs cannot be read"))?;
         let layer = layers.iter().find(|layer| layer.locations().any(|covered| covered == name.as_str()));
-        layer.map_or(Ok(()), |layer| could(layer, name.as_str(), &now))?;
+        layer.map_or(Ok(()), |layer| could(layer, name.as_str(), Some(&now), consumer))?;
     }
     let mut new: Option<(ConfigYaml, SecretString)> = None;
     for layer in &layers {
@@ -90,16 +95,21 @@ pub fn plan(
         }
     }
     let Some((document, config)) = new else { return Ok(Restoration::Done) };
-    let entry =
-        |name: &&str| Entry { location: (*name).to_owned(), target: target(&document, name, consumer, allowed) };
-    let targets = covered.iter().map(entry).collect();
+    let standing = |name: &str| {
+        document.standing().into_iter().find(|entry| entry.name.as_ref().is_some_and(|named| named.as_str() == name))
+    };
+    let entry = |name: &&str| {
+        let target = target(standing(name), consumer, allowed).map_err(|why| unproven(name, &why));
+        Entry { location: (*name).to_owned(), target }
+    };
+    let targets = gone.iter().map(entry).collect();
     let write = BundleWrite {
         secret_name: bundle.clone(),
         uid: secret.uid.clone(),
         resource_version: secret.resource_version.clone(),
         before: SecretSlice::from(Vec::new()),
         config,
-        locations: covered.iter().map(|name| (*name).to_owned()).collect(),
+        locations: gone.iter().map(|name| (*name).to_owned()).collect(),
         last_writer: None,
         keep: None,
         output: None,
@@ -108,15 +118,17 @@ pub fn plan(
 }
 
 /// Whether what stood at a location could be put back, as far as that is known before: Quay would find its blobs where
-/// they are now, and there is a key to prove it with.
-pub(super) fn could(before: &Remembered, name: &str, now: &Place) -> Result<(), Why> {
+/// they are now, if that is known, and there is a key to prove it with.
+pub(super) fn could(before: &Remembered, name: &str, now: Option<&Place>, consumer: &Consumer) -> Result<(), Why> {
     let Some(found) = before.found(name) else {
         return Err(format!("location {name} did not stand there before, and Quay may have blobs there now"));
     };
-    if !found.known_driver || found.place.as_ref() != Some(now) {
+    if !found.known_driver || now.is_some_and(|now| found.place.as_ref() != Some(now)) {
         return Err(format!("location {name} had its blobs at another place before, and would lose those of now"));
     }
-    arguments(before.standing(name)).and_then(|arguments| key(&arguments).map(drop)).map_err(|why| unproven(name, &why))
+    // Which endpoints are allowed is asked when it is proven.
+    let target = target(before.standing(name), consumer, &Allowed::any());
+    target.map(drop).map_err(|why| unproven(name, &why))
 }
 
 fn unproven(name: &str, why: &str) -> Why {
@@ -140,12 +152,9 @@ fn key(arguments: &StandingArguments) -> Result<AccessKey, Why> {
 }
 
 /// What is to be proven of an entry that is put back.
-fn target(document: &ConfigYaml, name: &str, consumer: &Consumer, allowed: &Allowed) -> Result<Target, Why> {
-    let standing =
-        document.standing().into_iter().find(|entry| entry.name.as_ref().is_some_and(|n| n.as_str() == name));
-    let target = arguments(standing)
-        .and_then(|arguments| key(&arguments).and_then(|key| of_key(key, &arguments, consumer, allowed)));
-    target.map_err(|why| unproven(name, &why))
+fn target(standing: Option<StandingEntry>, consumer: &Consumer, allowed: &Allowed) -> Result<Target, Why> {
+    let arguments = arguments(standing)?;
+    of_key(key(&arguments)?, &arguments, consumer, allowed)
 }
 
 fn of_key(
@@ -156,8 +165,11 @@ fn of_key(
 ) -> Result<Target, Why> {
     let endpoint = match (&arguments.region, &arguments.url) {
         (Some(region), _) => Endpoint::Region(region.clone()),
-        // As Quay asks AWS where its host is named instead of a region.
-        (None, Some(url)) if let Some(region) = url.aws_region() => Endpoint::Region(region),
+        // AWS's own host, named instead of a region; the one without a region is that of the first.
+        (None, Some(url)) if matches!(S3Host::of_url(url), S3Host::Aws(Partition::Aws)) => {
+            let first = || FIRST_REGION.parse().map_err(|_| FIRST_REGION.to_owned());
+            Endpoint::Region(url.aws_region().map_or_else(first, Ok)?)
+        }
         (None, Some(url)) => Endpoint::Url(allowed.endpoint(url.clone()).map_err(|failure| failure.message)?),
         (None, None) => return Err("it names no region".into()),
     };

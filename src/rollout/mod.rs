@@ -16,6 +16,7 @@ use crate::fingerprint::{fingerprint, hex};
 use crate::plan::observation::Reference;
 use crate::plan::{Plan, Standing, Standings};
 use crate::reason::{Failure, Reason};
+use crate::status::Written;
 
 /// The workloads that run the Quay which reads a bundle.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -119,11 +120,11 @@ pub struct Roll {
 }
 
 /// What is known of it before any workload is looked at, if that is enough.
-pub fn beforehand(consumer: &Consumer, plan: &Plan, written: Option<Timestamp>) -> Option<Runs> {
+pub fn beforehand(consumer: &Consumer, (plan, came): (&Plan, &Written), written: Option<Timestamp>) -> Option<Runs> {
     if let Some(failure) = consumer.elsewhere.as_ref().or(consumer.runners.blocked.as_ref()) {
         return Some(Runs::NotYet(failure.clone()));
     }
-    if let Some(failure) = undone(plan) {
+    if let Some(failure) = undone(plan, came) {
         return Some(Runs::Unknown(failure.clone()));
     }
     let is_current = |each: &[Standing]| each.iter().all(|standing| *standing == Standing::Current);
@@ -136,16 +137,17 @@ pub fn beforehand(consumer: &Consumer, plan: &Plan, written: Option<Timestamp>) 
 }
 
 /// That what was written does not stand any more: what Quay runs then is somebody else's.
-fn undone(plan: &Plan) -> Option<&Failure> {
-    let held = plan.held.as_ref().filter(|_| plan.pending.is_none()).map(|held| &held.failure);
-    held.or(match &plan.standings {
-        Standings::Unusable(failure) => Some(failure),
-        Standings::Each(each) => each.iter().find_map(|standing| match standing {
+fn undone<'a>(plan: &'a Plan, came: &'a Written) -> Option<&'a Failure> {
+    match (&plan.standings, came) {
+        (Standings::Unusable(failure), _) => Some(failure),
+        // It is not put right, now or ever.
+        (_, Written::Failed(failure)) if plan.undone => Some(failure),
+        (Standings::Each(each), _) => each.iter().find_map(|standing| match standing {
             Standing::Kept(failure) if failure.reason == Reason::BundleOwnedElsewhere => Some(failure),
             Standing::Kept(_) | Standing::Current => None,
         }),
-        Standings::NotLooked => None,
-    })
+        (Standings::NotLooked, _) => None,
+    }
 }
 
 /// Whether Quay runs the last write, as its workloads were seen, in their order.

@@ -41,6 +41,7 @@ fn plan(locations: &[(&str, ProofState, Standing)]) -> Plan {
         write: None,
         pending: None,
         restorable: None,
+        undone: false,
         held: None,
         contested: None,
         unwatched: None,

@@ -112,6 +112,13 @@ async fn what_stood_there_is_kept_first_and_comes_back_byte_for_byte_beside_what
     eventually("the key is written", || async { world.config("bundle").await.contains(&key.id).then_some(()) }).await;
     world.until_ready("example").await;
     assert_eq!(layers(&backups(&world).await[0]), layers(&backup), "but it is noted which entry is ours");
+    // What somebody changes of ours is put right, and is not what stood there before.
+    let theirs =
+        world.config("bundle").await.replace("/datastorage\"\n", "/datastorage\"\n      signature_version: s3v4\n");
+    let edit = json!({"stringData": {"config.yaml": theirs}});
+    world.api::<Secret>().patch("bundle", &PatchParams::default(), &Patch::Merge(&edit)).await.unwrap();
+    eventually("it is put right", || async { (!world.config("bundle").await.contains("s3v4")).then_some(()) }).await;
+    assert_eq!(layers(&backups(&world).await[0]), layers(&backup));
     let edited = format!("{}FEATURE_MAILING: true  # since\n", world.config("bundle").await);
     let edit = json!({"stringData": {"config.yaml": edited}});
     world.api::<Secret>().patch("bundle", &PatchParams::default(), &Patch::Merge(&edit)).await.unwrap();

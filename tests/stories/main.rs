@@ -143,7 +143,7 @@ fn told(story: &Path) -> [(&'static str, Option<String>); 3] {
     let reported = resource.status.as_ref().and_then(|status| status.config_bundle.as_ref()?.last_written_time.clone());
     let last_write = if let Written::Done { at, .. } = &written { *at } else { reported.map(|time| time.0) };
     let planned = desired.as_ref().ok().zip(plan.as_ref());
-    let runs = planned.and_then(|planned| runs(planned, last_write, &workloads, &pods));
+    let runs = planned.and_then(|(desired, plan)| runs((desired, plan, &written), last_write, &workloads, &pods));
     let outcome = match (&desired, &plan) {
         (Ok(desired), Some(plan)) => {
             Outcome::Planned { bundle: &desired.consumer.bundle, plan, written: &written, runs: runs.as_ref() }

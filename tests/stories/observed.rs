@@ -20,6 +20,7 @@ use registry_sts::reason::{Failure, Reason};
 use registry_sts::registry::{Registry, RegistrySeen};
 use registry_sts::resource::ResourceId;
 use registry_sts::rollout::{self, Bundle, PodSeen, Runner, Runs, WorkloadSeen};
+use registry_sts::status::Written;
 use registry_sts::target::Principal;
 use registry_sts::verdict::Step;
 use secrecy::{ExposeSecret as _, SecretSlice, SecretString};
@@ -29,7 +30,7 @@ use super::{Told, World, metadata};
 
 /// Whether Quay runs what was written, of workloads and pods as they are told.
 pub(super) fn runs(
-    (desired, plan): (&Desired, &Plan),
+    (desired, plan, came): (&Desired, &Plan, &Written),
     written: Option<Timestamp>,
     workloads: &BTreeMap<String, (WorkloadSeen, LabelSelector)>,
     pods: &[ObjectMeta],
@@ -50,7 +51,7 @@ pub(super) fn runs(
     let bundle = Bundle { name: &desired.consumer.bundle, written, changed: None, of_before: None };
     let judged = || rollout::judge(runners, bundle, &seen);
     (!runners.workloads.is_empty())
-        .then(|| rollout::beforehand(&desired.consumer, plan, written).unwrap_or_else(judged))
+        .then(|| rollout::beforehand(&desired.consumer, (plan, came), written).unwrap_or_else(judged))
 }
 
 pub(super) enum Undesired {

@@ -71,7 +71,8 @@ impl Fight {
     /// Looks so many seconds after the first write, and writes unless it is held.
     fn looks(&mut self, seconds: i64, of: &str) -> Option<Held> {
         self.left.now = at(seconds);
-        let (held, contested) = judge("bundle", Some(&write(&["a"])), &planned(&[("a", of)]), &self.left);
+        let Judgement { held, contested, .. } =
+            judge("bundle", Some(&write(&["a"])), &planned(&[("a", of)]), &self.left);
         self.bundle().contested = contested;
         if held.is_none() {
             self.writes += 1;
@@ -160,20 +161,21 @@ fn a_clock_that_was_set_back_makes_nobody_wait_for_longer() {
 #[test]
 fn what_was_never_written_or_stood_in_another_bundle_was_not_undone() {
     let judged = |left: &Left| judge("bundle", Some(&write(&["a"])), &planned(&[("a", "one")]), left);
-    assert_eq!(judged(&Left::default()), (None, None));
+    assert_eq!(judged(&Left::default()), Judgement::default());
     let mut fight = Fight::after_the_first_write();
     fight.bundle().locations[0].of = None;
-    assert_eq!(judged(&fight.left), (None, None));
+    assert_eq!(judged(&fight.left), Judgement::default());
     let mut fight = Fight::after_the_first_write();
     fight.bundle().secret_name = "another".into();
-    assert_eq!(judged(&fight.left), (None, None));
+    assert_eq!(judged(&fight.left), Judgement::default());
 }
 
 #[test]
 fn of_several_locations_one_that_is_undone_counts_and_one_that_is_ours_is_written() {
     let fight = Fight::after_the_first_write();
     let both = planned(&[("a", "one"), ("b", "new")]);
-    let counted = |write: &BundleWrite, left: &Left| judge("bundle", Some(write), &both, left).1.map(|c| c.count);
+    let counted =
+        |write: &BundleWrite, left: &Left| judge("bundle", Some(write), &both, left).contested.map(|c| c.count);
     assert_eq!(counted(&write(&["b"]), &fight.left), None);
     assert_eq!(counted(&write(&["a"]), &fight.left), Some(1));
     assert_eq!(counted(&write(&["a", "b"]), &fight.left), Some(1));
@@ -182,15 +184,15 @@ fn of_several_locations_one_that_is_undone_counts_and_one_that_is_ours_is_writte
     for day in 1..=4 {
         tired.looks(day * 86_400, "one");
     }
-    assert!(judge("bundle", Some(&write(&["a"])), &both, &tired.left).0.is_some());
-    assert_eq!(judge("bundle", Some(&write(&["a", "b"])), &both, &tired.left).0, None);
+    assert!(judge("bundle", Some(&write(&["a"])), &both, &tired.left).held.is_some());
+    assert_eq!(judge("bundle", Some(&write(&["a", "b"])), &both, &tired.left).held, None);
 }
 
 #[test]
 fn the_count_stays_while_nothing_is_undone() {
     let mut fight = Fight::after_the_first_write();
     fight.looks(1, "one");
-    let (held, contested) = judge("bundle", None, &planned(&[("a", "one")]), &fight.left);
+    let Judgement { held, contested, .. } = judge("bundle", None, &planned(&[("a", "one")]), &fight.left);
     assert_eq!((held, contested.map(|contested| contested.count)), (None, Some(1)));
 }
 
@@ -217,19 +219,19 @@ fn an_output_that_follows_its_source_undoes_nobody_and_does_not_wait_for_those_w
     let judged = |left: &Left, locations: &[&str], version: &str| {
         judge("bundle", Some(&follow(locations, version)), &ours, left)
     };
-    assert_eq!(judged(&fight.left, &[], "source/2"), (None, None));
+    assert_eq!(judged(&fight.left, &[], "source/2"), Judgement::default());
     // Nothing but the output has changed: somebody edited it, whichever key that was.
     for locations in [&["a"][..], &[]] {
-        let (held, contested) = judged(&fight.left, locations, "source/1");
+        let Judgement { held, contested, .. } = judged(&fight.left, locations, "source/1");
         assert_eq!((held, contested.map(|contested| contested.count)), (None, Some(1)), "{locations:?}");
     }
     for seconds in [0, 60, 660] {
         assert_eq!(fight.looks(seconds, "one"), None);
     }
     fight.left.now = at(661);
-    assert!(judged(&fight.left, &["a"], "source/1").0.is_some_and(|held| held.wait.is_none()));
-    let (held, contested) = judged(&fight.left, &["a"], "source/2");
+    assert!(judged(&fight.left, &["a"], "source/1").held.is_some_and(|held| held.wait.is_none()));
+    let Judgement { held, contested, .. } = judged(&fight.left, &["a"], "source/2");
     assert_eq!((held, contested.map(|contested| contested.count)), (None, Some(4)));
-    let (held, contested) = judged(&fight.left, &[], "source/2");
+    let Judgement { held, contested, .. } = judged(&fight.left, &[], "source/2");
     assert_eq!((held, contested.map(|contested| contested.count)), (None, Some(3)));
 }
