@@ -208,7 +208,7 @@ class Stage:
             environment["RUST_LOG"] = os.environ["RUST_LOG"]
         LOG.parent.mkdir(parents=True, exist_ok=True)
         LOG.unlink(missing_ok=True)
-        self.operator = Child("registry-sts", [BINARY, "run"], LOG, environment)
+        self.operator = Child("registry-sts", [BINARY, "run", "--no-leader-election"], LOG, environment)
 
     def stop_operator(self) -> None:
         if self.operator is not None:

@@ -24,6 +24,7 @@ pub mod consumer;
 pub mod controller;
 /// PURE: a hash of several texts.
 pub mod fingerprint;
+pub mod leadership;
 /// PURE: manifests as people write them.
 pub mod manifests;
 /// PURE: where blobs are, and what counts as the same place.

@@ -17,6 +17,7 @@ use aws_sdk_sts::config::{
 };
 
 use crate::consumer::StsEndpoint;
+use crate::leadership::Fence;
 use crate::place::{Endpoint, EndpointUrl};
 pub use network::{InvalidCertificate, Network, Networks};
 
@@ -71,17 +72,18 @@ impl Configured {
 impl Aws {
     /// Reads the endpoints from the SDK's own variables: `AWS_ENDPOINT_URL_STS` and `AWS_ENDPOINT_URL_S3`, else
     /// `AWS_ENDPOINT_URL`, unless `AWS_IGNORE_CONFIGURED_ENDPOINT_URLS` is true; without them the endpoints are AWS's.
-    /// The proxy is that of `HTTPS_PROXY` and `NO_PROXY`.
+    /// The proxy is that of `HTTPS_PROXY` and `NO_PROXY`. What changes something is sent only while the fence is open.
     ///
     /// # Errors
     /// A variable is no URL of scheme, host and port. Its value is not told: it may hold a password.
     pub fn from_variables(
         variable: impl Fn(&str) -> Option<String>,
         networks: Networks,
+        fence: Fence,
     ) -> Result<Self, InvalidEndpoint> {
         let configured = Configured::from_variables(variable)?;
         let named = [&configured.sts, &configured.s3].into_iter().flatten().map(|url| url.host().to_owned());
-        let network = Network::new(networks, named.collect());
+        let network = Network::new(networks, named.collect(), fence);
         Ok(Self { http: network.http_client(None), trusting: Arc::default(), network, configured })
     }
 

@@ -11,13 +11,18 @@ use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::tls::{self, TlsContext, TrustStore};
 use aws_smithy_runtime_api::client::dns::{DnsFuture, ResolveDns, ResolveDnsError};
-use aws_smithy_runtime_api::client::http::{HttpConnectorSettings, SharedHttpConnector, http_client_fn};
+use aws_smithy_runtime_api::client::http::{
+    HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector, http_client_fn,
+};
+use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+use aws_smithy_runtime_api::client::result::ConnectorError;
 use hyper_util::client::proxy::matcher::Matcher;
 use ipnet::IpNet;
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
 
 use super::CALL_TIMEOUT;
+use crate::leadership::Fence;
 
 /// What the operator's administrator says of the network.
 #[derive(Clone, Debug, Default)]
@@ -66,11 +71,28 @@ pub struct Network {
     networks: Networks,
     proxies: Arc<Matcher>,
     guard: Guard,
+    fence: Fence,
+}
+
+/// A connector that sends nothing but questions while somebody else leads: a proof puts objects, and removes them.
+#[derive(Debug)]
+struct Fenced {
+    inner: SharedHttpConnector,
+    fence: Fence,
+}
+
+impl HttpConnector for Fenced {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        if ["GET", "HEAD"].contains(&request.method()) || self.fence.is_open() {
+            return self.inner.call(request);
+        }
+        HttpConnectorFuture::ready(Err(ConnectorError::io("nothing was sent: this process does not lead".into())))
+    }
 }
 
 impl Network {
     /// `named` are hosts that the administrator named, beside AWS's own: they may have any address.
-    pub(super) fn new(networks: Networks, named: BTreeSet<String>) -> Self {
+    pub(super) fn new(networks: Networks, named: BTreeSet<String>, fence: Fence) -> Self {
         let proxies = Arc::new(Matcher::from_env());
         let mut trusted = named;
         for url in ["https://host.invalid", "http://host.invalid"] {
@@ -78,7 +100,7 @@ impl Network {
             trusted.extend(proxy.and_then(|proxy| proxy.uri().host().map(str::to_ascii_lowercase)));
         }
         let guard = Guard { trusted: trusted.into(), allowed: networks.allowed.clone().into() };
-        Self { networks, proxies, guard }
+        Self { networks, proxies, guard, fence }
     }
 
     /// One connector for all clients, so that they share connections; `more` are certificates that it trusts as well.
@@ -99,6 +121,7 @@ impl Network {
             connector = connector.tls_context(context);
         }
         let connector = SharedHttpConnector::new(connector.build_with_resolver(self.guard.clone()));
+        let connector = SharedHttpConnector::new(Fenced { inner: connector, fence: self.fence.clone() });
         http_client_fn(move |_, _| connector.clone())
     }
 
@@ -250,7 +273,7 @@ mod tests {
     #[test]
     fn a_host_outside_is_dialled_inside_only_where_the_network_is_allowed() {
         let networks = Networks { allowed: vec!["10.1.0.0/16".parse().unwrap()], certificates: None };
-        let network = Network::new(networks, ["sts.corp".to_owned()].into());
+        let network = Network::new(networks, ["sts.corp".to_owned()].into(), Fence::open());
         assert!(network.guard.may_dial("10.1.2.3".parse().unwrap()));
         assert!(!network.guard.may_dial("10.2.0.1".parse().unwrap()));
         assert!(network.guard.trusts("sts.corp") && network.guard.trusts("s3.eu-west-1.amazonaws.com"));
@@ -259,7 +282,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_name_that_resolves_to_this_very_machine_is_refused() {
-        let network = Network::new(Networks::default(), BTreeSet::new());
+        let network = Network::new(Networks::default(), BTreeSet::new(), Fence::open());
         let refused = network.guard.resolve_dns("localhost").await.unwrap_err();
         assert!(
             std::error::Error::source(&refused).is_some_and(<dyn std::error::Error>::is::<AddressRefused>),

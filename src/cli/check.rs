@@ -13,6 +13,7 @@ use crate::check::table::Style;
 use crate::check::{Looker, report::Outcome as Found};
 use crate::cluster::grants::Grants;
 use crate::cluster::tokens::Tokens;
+use crate::leadership::Fence;
 use crate::proof::Depth;
 use crate::resource::ResourceId;
 
@@ -64,7 +65,7 @@ enum Output {
 
 impl Check {
     pub(super) async fn run(self) -> Result<Outcome, Problem> {
-        let aws = self.reach.aws()?;
+        let aws = self.reach.aws(Fence::open())?;
         let Some((cases, tokens)) = self.cases().await? else { return Ok(Outcome::Refused) };
         let depth = if self.read_only { Depth::ReadOnly } else { Depth::Full };
         let looker = Looker::new(aws, tokens, depth);

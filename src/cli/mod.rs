@@ -6,6 +6,7 @@
 mod adopt;
 mod check;
 mod crd;
+mod election;
 mod files;
 mod policy;
 mod progress;

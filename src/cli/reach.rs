@@ -6,6 +6,7 @@ use ipnet::IpNet;
 
 use super::Problem;
 use crate::aws::{Aws, Networks};
+use crate::leadership::Fence;
 use crate::place::EndpointUrl;
 use crate::plan::desired::Allowed;
 
@@ -38,14 +39,14 @@ impl Reach {
         }
     }
 
-    /// AWS, as the environment and these flags say how to reach it.
-    pub(super) fn aws(&self) -> Result<Aws, Problem> {
+    /// AWS, as the environment and these flags say how to reach it. Behind a fence that is closed nothing is changed there.
+    pub(super) fn aws(&self, fence: Fence) -> Result<Aws, Problem> {
         let mut networks = Networks { allowed: self.allow_network.clone(), certificates: None };
         if let Some(file) = &self.ca_file {
             let told = |error: &dyn std::fmt::Display| format!("--ca-file {}: {error}", file.display());
             let pem = std::fs::read_to_string(file).map_err(|error| told(&error))?;
             networks = networks.with_certificates(pem).map_err(|error| told(&error))?;
         }
-        Ok(Aws::from_variables(|name| std::env::var(name).ok(), networks)?)
+        Ok(Aws::from_variables(|name| std::env::var(name).ok(), networks, fence)?)
     }
 }

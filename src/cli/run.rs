@@ -11,12 +11,16 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer as _};
 
+use super::election::{LeaderElection, Membership};
 use super::reach::Reach;
 use super::{Outcome, Problem};
 use crate::controller::{self, Options};
 
 /// After SIGTERM, what is under way has this long to end.
 const GRACE: Duration = Duration::from_secs(4);
+
+/// Another process may act by now: this one is to be started anew.
+const LOST: &str = "leadership was lost: another process acts, or the API server could not be asked in time";
 
 /// Where the Kubernetes client logs whole bodies that it cannot decode, a Secret's among them.
 const NO_BODIES: &str = "kube_client::client=error";
@@ -30,7 +34,7 @@ const NO_TRACES: [&str; 4] = ["aws_sdk", "aws_sigv4", "aws_smithy", "aws_runtime
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   registry-sts run
-  registry-sts run --namespace quay
+  registry-sts run --namespace quay --no-leader-election
   registry-sts run --allow-endpoint https://minio.example.com:9000")]
 pub(super) struct Run {
     /// Work in this namespace only, instead of in all.
@@ -39,6 +43,9 @@ pub(super) struct Run {
 
     #[command(flatten)]
     reach: Reach,
+
+    #[command(flatten)]
+    election: LeaderElection,
 
     /// Ask STS at most so many times a second, all namespaces together.
     #[arg(long, value_name = "CALLS", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
@@ -61,12 +68,30 @@ impl Run {
         let stop = CancellationToken::new();
         end_on_signal(stop.clone())?;
 
-        let client = client().await?;
-        let aws = self.reach.aws()?;
+        let config = kube::Config::infer().await.map_err(|error| no_cluster(&kube::Error::InferConfig(error)))?;
+        let Membership { client, fence, election } = self.election.join(config)?;
+        let aws = self.reach.aws(fence)?;
         tracing::info!(version = env!("CARGO_PKG_VERSION"), endpoints = aws.configured_endpoints(), "started");
         let options =
             Options { namespace: self.namespace, allowed: self.reach.allowed(), sts_calls_per_second: self.sts_rate };
-        controller::run(client, aws, options, stop).await;
+        let leads = CancellationToken::new();
+        let Some(election) = election else {
+            leads.cancel();
+            controller::run(client, aws, options, (leads, stop)).await;
+            tracing::info!("stopped");
+            return Ok(Outcome::Done);
+        };
+        // Leadership is given up once nothing is under way any more.
+        let ended = CancellationToken::new();
+        let mut elected = tokio::spawn(election.run(leads.clone(), ended.clone()));
+        tokio::select! {
+            () = controller::run(client, aws, options, (leads, stop)) => {}
+            // What is under way is cut off: the fence lets none of it change anything.
+            _ = &mut elected => return Err(LOST.into()),
+        }
+        ended.cancel();
+        // It ends by itself: who cannot ask any more is not waited for.
+        let _ = elected.await;
         tracing::info!("stopped");
         Ok(Outcome::Done)
     }

@@ -3,6 +3,7 @@
 
 pub mod accounts;
 pub mod backups;
+pub mod fenced;
 pub mod grants;
 pub mod namespaces;
 pub mod outputs;

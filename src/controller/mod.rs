@@ -68,6 +68,10 @@ pub struct Options {
 
 /// What a pass needs.
 struct Context {
+    /// Cancelled once this process may act.
+    leads: CancellationToken,
+    /// Cancelled once it is to end.
+    stop: CancellationToken,
     client: Client,
     proofs: ProofRoom,
     secrets: SecretWatches,
@@ -98,14 +102,16 @@ impl Context {
     }
 }
 
-/// Runs until `stop`: then the passes under way are finished, and no new ones are begun.
-pub async fn run(client: Client, aws: Aws, options: Options, stop: CancellationToken) {
+/// Runs until `stop`, and acts once it `leads`; what is watched is known by then. At the end the passes under way are finished, and no new ones are begun.
+pub async fn run(client: Client, aws: Aws, options: Options, (leads, stop): (CancellationToken, CancellationToken)) {
     let (trigger, triggers) = mpsc::unbounded_channel();
     let (resources, writer) = reflector::store();
     let grants = Arc::new(Grants::new(client.clone()));
     let tokens = Tokens::new(client.clone(), Arc::clone(&grants));
     let prover = Prover::new(aws, Some(tokens), options.sts_calls_per_second);
     let context = Arc::new(Context {
+        leads,
+        stop: stop.clone(),
         proofs: ProofRoom::new(prover, trigger.clone()),
         secrets: SecretWatches::new(client.clone(), trigger.clone()),
         registries: Registries::new(client.clone(), options.namespace.clone(), trigger),
@@ -144,7 +150,7 @@ pub async fn run(client: Client, aws: Aws, options: Options, stop: CancellationT
         }
     };
     let passes = applier(
-        |stored, context| Box::pin(reconcile::pass(stored, context)),
+        |stored, context| Box::pin(reconcile::pass_as_leader(stored, context)),
         |_, problem, _| match problem {
             // The watch is about to tell of the newer version.
             ApiProblem::Conflict => Action::requeue(CONFLICT_RETRY),

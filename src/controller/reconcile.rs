@@ -24,6 +24,24 @@ use crate::reason::Reason;
 use crate::resource::ResourceId;
 use crate::status::{self, Outcome, Written};
 
+/// Passes over a resource, once this process leads.
+///
+/// # Errors
+/// Only that the outcome could not be reported.
+pub(super) async fn pass_as_leader(stored: Arc<Stored>, context: Arc<Context>) -> Result<Action, ApiProblem> {
+    tokio::select! {
+        biased;
+        () = context.leads.cancelled() => {}
+        // It never led, and has nothing to finish.
+        () = context.stop.cancelled() => return Ok(Action::await_change()),
+    }
+    // What came meanwhile is passed over as it is now.
+    match context.resources.get(&ObjectRef::from_obj(&*stored)) {
+        Some(stored) => pass(stored, context).await,
+        None => Ok(Action::await_change()),
+    }
+}
+
 /// Passes over a resource.
 ///
 /// # Errors

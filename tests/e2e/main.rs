@@ -20,6 +20,7 @@ mod grants;
 mod harness;
 mod inputs;
 mod kubectl;
+mod leadership;
 mod lifecycle;
 mod main_job;
 mod network;

@@ -3,6 +3,7 @@ use std::net::TcpListener;
 
 use super::*;
 use crate::aws::Networks;
+use crate::leadership::Fence;
 use crate::plan::key::AccessKey;
 
 const ASSUMED: &str = "<AssumeRoleResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><AssumeRoleResult><Credentials><AccessKeyId>ASIA</AccessKeyId><SecretAccessKey>s</SecretAccessKey><SessionToken>t</SessionToken><Expiration>2999-01-01T00:00:00Z</Expiration></Credentials></AssumeRoleResult></AssumeRoleResponse>";
@@ -27,7 +28,7 @@ async fn pod_start_of(endpoint_gets_sts: Option<bool>, status: &'static str) -> 
     let sts = host("200 OK", ASSUMED);
     let allowed = vec!["127.0.0.0/8".parse().unwrap()];
     let variable = |name: &str| (name == "AWS_ENDPOINT_URL_STS").then(|| sts.clone());
-    let aws = Aws::from_variables(variable, Networks { allowed, certificates: None }).unwrap();
+    let aws = Aws::from_variables(variable, Networks { allowed, certificates: None }, Fence::open()).unwrap();
     let key = [("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE"), ("AWS_SECRET_ACCESS_KEY", "secret")];
     let key = key.into_iter().map(|(name, value)| (name.to_owned(), value.into())).collect();
     let target = Target {

@@ -39,12 +39,19 @@ impl Operator {
         Self::spawn(world, world.plane.info("server"), aws, flags, &[]).await
     }
 
+    /// Starts one of several processes that elect a leader among them.
+    pub(crate) async fn start_as_candidate(world: &World, lease: &str) -> Self {
+        let flags = ["--lease-namespace", "registry-sts", "--lease-name", lease];
+        Self::spawn(world, world.plane.info("server"), world.plane.info("aws"), &flags, &[]).await
+    }
+
     async fn spawn(world: &World, server: &str, aws: &str, flags: &[&str], variables: &[(&str, &str)]) -> Self {
         let (kubeconfig, credential) = world.operator_kubeconfig(server).await;
         let log = world.dir.path().join(format!("operator-{}.log", credential.replace(['=', '/'], "-")));
         let child = Command::new(env!("CARGO_BIN_EXE_registry-sts"))
             .args(["run", "--namespace", &world.namespace])
             .args(flags)
+            .args((!flags.contains(&"--lease-name")).then_some("--no-leader-election"))
             .args(if flags.contains(&"--log") { &[][..] } else { &LOG[..] })
             .env_clear()
             .env("KUBECONFIG", kubeconfig)
@@ -59,7 +66,12 @@ impl Operator {
     }
 
     pub(crate) fn terminate(&self) {
-        let sent = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap();
+        self.signal("-TERM");
+    }
+
+    /// Sends the process a signal.
+    pub(crate) fn signal(&self, signal: &str) {
+        let sent = Command::new("kill").args([signal, &self.child.id().to_string()]).status().unwrap();
         assert!(sent.success());
     }
 

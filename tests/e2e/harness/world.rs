@@ -242,6 +242,7 @@ async fn install(admin: &Client) {
         "deploy/rbac/output.yaml",
         "deploy/rbac/rollout.yaml",
         "deploy/rbac/restore.yaml",
+        "deploy/rbac/leader.yaml",
     ];
     INSTALLED
         .get_or_init(|| async {

@@ -1,0 +1,65 @@
+//! A client that changes nothing while somebody else leads: the fence is asked right before each request is sent.
+
+use std::task::{Context, Poll};
+
+use futures::future::{BoxFuture, ready};
+use http::{Method, Request};
+use kube::client::ClientBuilder;
+use kube::{Client, Config};
+use tower::{BoxError, Layer, Service};
+
+use crate::leadership::Fence;
+
+/// A client for a cluster, behind a fence.
+///
+/// # Errors
+/// The configuration cannot be used.
+pub fn client(config: Config, fence: Fence) -> Result<Client, kube::Error> {
+    Ok(ClientBuilder::try_from(config)?.with_layer(&FenceLayer(fence)).build())
+}
+
+#[derive(Clone)]
+struct FenceLayer(Fence);
+
+impl<S> Layer<S> for FenceLayer {
+    type Service = Fenced<S>;
+
+    fn layer(&self, inner: S) -> Fenced<S> {
+        Fenced { inner, fence: self.0.clone() }
+    }
+}
+
+/// A service that is asked for changes only while the fence is open.
+#[derive(Clone)]
+struct Fenced<S> {
+    inner: S,
+    fence: Fence,
+}
+
+/// That somebody else leads.
+#[derive(Debug, thiserror::Error)]
+#[error("nothing was sent: this process does not lead")]
+struct NotLeading;
+
+impl<S, B> Service<Request<B>> for Fenced<S>
+where
+    S: Service<Request<B>, Error = BoxError>,
+    S::Future: Send + 'static,
+    S::Response: Send + 'static,
+{
+    type Response = S::Response;
+    type Error = BoxError;
+    type Future = BoxFuture<'static, Result<S::Response, BoxError>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let changes_nothing = [Method::GET, Method::HEAD, Method::OPTIONS].contains(request.method());
+        if changes_nothing || self.fence.is_open() {
+            return Box::pin(self.inner.call(request));
+        }
+        Box::pin(ready(Err(NotLeading.into())))
+    }
+}

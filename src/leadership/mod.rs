@@ -1,0 +1,208 @@
+//! One process of several acts. Which one is decided by a Lease: every renewal and every take-over is a write at the very
+//! version that was seen, so that of two who try only one succeeds.
+
+mod fence;
+mod lease;
+
+use std::time::{Duration, Instant};
+
+use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
+use k8s_openapi::jiff::Timestamp;
+use kube::Client;
+use kube::api::{Api, PostParams};
+use tokio_util::sync::CancellationToken;
+
+pub use fence::Fence;
+pub use lease::{Move, Record, Terms, Watcher};
+
+use crate::cluster::secrets::FIELD_MANAGER;
+use crate::cluster::{ApiProblem, answered};
+
+/// Which lease, and who asks for it.
+pub struct Candidate {
+    /// A client that nothing is fenced off from.
+    pub client: Client,
+    /// The namespace of the lease.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// Who asks: no two processes say the same.
+    pub me: String,
+    /// How long leadership lasts.
+    pub terms: Terms,
+}
+
+/// A lease that is held, at the version of the last renewal.
+struct Held {
+    lease: Lease,
+}
+
+/// Takes part in the election of a leader.
+pub struct Election {
+    leases: Api<Lease>,
+    candidate: Candidate,
+    watcher: Watcher,
+    fence: Fence,
+}
+
+impl Election {
+    /// Nobody is asked yet, and the fence is closed.
+    pub fn new(candidate: Candidate, fence: Fence) -> Self {
+        let leases = Api::namespaced(candidate.client.clone(), &candidate.namespace);
+        let watcher = Watcher::new(candidate.me.clone(), candidate.terms);
+        Self { leases, candidate, watcher, fence }
+    }
+
+    /// Waits for leadership, cancels `leads` when it comes, and keeps it until `stop`; then gives it up. Returns before that
+    /// only if it was lost.
+    pub async fn run(mut self, leads: CancellationToken, stop: CancellationToken) {
+        let retry = self.candidate.terms.retry;
+        let Some(mut held) = self.wait(&stop).await else { return };
+        tracing::info!(lease = %self.candidate.name, holder = %self.candidate.me, "leading");
+        leads.cancel();
+        let mut renewed = Instant::now();
+        loop {
+            tokio::select! {
+                () = tokio::time::sleep(retry) => {}
+                () = stop.cancelled() => return self.give_up(held).await,
+            }
+            let asked = Instant::now();
+            match self.renew(&held).await {
+                Ok(lease) => {
+                    held = Held { lease };
+                    renewed = asked;
+                    self.fence.open_until(renewed + self.candidate.terms.deadline);
+                }
+                Err(ApiProblem::Conflict | ApiProblem::NotFound) => match self.look().await {
+                    // Somebody else touched it, an annotation perhaps, or our own renewal was made and not answered.
+                    Ok(Some(lease)) if record(&lease).holder == self.candidate.me => held = Held { lease },
+                    Ok(_) => break,
+                    Err(problem) => tracing::warn!(%problem, "the lease could not be read"),
+                },
+                Err(problem) => tracing::warn!(%problem, "the lease could not be renewed"),
+            }
+            if renewed.elapsed() >= self.candidate.terms.deadline {
+                break;
+            }
+        }
+        self.fence.close();
+        tracing::error!(lease = %self.candidate.name, "leadership was lost: another process acts, or nobody could be asked in time");
+    }
+
+    /// Waits until it is held; none if it was stopped before.
+    async fn wait(&mut self, stop: &CancellationToken) -> Option<Held> {
+        let mut told = None;
+        loop {
+            let asked = Instant::now();
+            let outcome = self.attempt().await;
+            match outcome {
+                Ok(Some(lease)) => {
+                    self.fence.open_until(asked + self.candidate.terms.deadline);
+                    return Some(Held { lease });
+                }
+                Ok(None) => {
+                    let holder = self.watcher.holder().map(str::to_owned);
+                    if holder != told {
+                        tracing::info!(lease = %self.candidate.name, leader = holder.as_deref().unwrap_or_default(), "waiting for leadership");
+                        told = holder;
+                    }
+                }
+                Err(problem) => {
+                    let (name, namespace) = (&self.candidate.name, &self.candidate.namespace);
+                    tracing::warn!(%problem, "Lease {namespace}/{name} cannot be taken; trying again. If it is forbidden, apply deploy/rbac/leader.yaml, or run with --no-leader-election where no other process is");
+                }
+            }
+            tokio::select! {
+                () = tokio::time::sleep(self.candidate.terms.retry) => {}
+                () = stop.cancelled() => return None,
+            }
+        }
+    }
+
+    /// Takes the lease if it can be had now.
+    async fn attempt(&mut self) -> Result<Option<Lease>, ApiProblem> {
+        let seen = self.look().await?;
+        let record = seen.as_ref().map(record);
+        let (changes_hands, made) = match (self.watcher.judge(Instant::now(), record.as_ref()), seen) {
+            (Move::Wait, _) => return Ok(None),
+            (Move::Create, _) | (Move::Take { .. }, None) => (true, None),
+            (Move::Take { changes_hands }, Some(lease)) => (changes_hands, Some(lease)),
+        };
+        let params = params();
+        let taken = match made {
+            None => {
+                let metadata = ObjectMeta { name: Some(self.candidate.name.clone()), ..ObjectMeta::default() };
+                let lease = Lease { metadata, spec: Some(self.spec(None, changes_hands)) };
+                answered(self.leases.create(&params, &lease)).await
+            }
+            Some(lease) => {
+                let spec = self.spec(lease.spec.as_ref(), changes_hands);
+                self.put(&Lease { spec: Some(spec), ..lease }).await
+            }
+        };
+        match taken {
+            Ok(lease) => Ok(Some(lease)),
+            // Somebody else was faster.
+            Err(ApiProblem::Conflict | ApiProblem::NotFound) => Ok(None),
+            Err(problem) => Err(problem),
+        }
+    }
+
+    async fn renew(&self, held: &Held) -> Result<Lease, ApiProblem> {
+        let spec = self.spec(held.lease.spec.as_ref(), false);
+        self.put(&Lease { spec: Some(spec), ..held.lease.clone() }).await
+    }
+
+    /// Leaves the lease to whoever comes next, if it is still at the version that was seen.
+    async fn give_up(self, held: Held) {
+        self.fence.close();
+        let spec = held.lease.spec.clone().unwrap_or_default();
+        let spec = LeaseSpec { holder_identity: Some(String::new()), lease_duration_seconds: Some(1), ..spec };
+        if let Err(problem) = self.put(&Lease { spec: Some(spec), ..held.lease }).await {
+            tracing::debug!(%problem, "the lease could not be given up");
+        }
+    }
+
+    async fn put(&self, lease: &Lease) -> Result<Lease, ApiProblem> {
+        self.soon(answered(self.leases.replace(&self.candidate.name, &params(), lease))).await
+    }
+
+    async fn look(&self) -> Result<Option<Lease>, ApiProblem> {
+        self.soon(answered(self.leases.get_opt(&self.candidate.name))).await
+    }
+
+    /// An answer that leaves time for another attempt before leadership is lost.
+    async fn soon<T>(&self, answer: impl Future<Output = Result<T, ApiProblem>>) -> Result<T, ApiProblem> {
+        let limit = self.candidate.terms.deadline / 3;
+        tokio::time::timeout(limit, answer).await.unwrap_or(Err(ApiProblem::Unreachable))
+    }
+
+    fn spec(&self, before: Option<&LeaseSpec>, changes_hands: bool) -> LeaseSpec {
+        let before = before.cloned().unwrap_or_default();
+        let now = MicroTime(Timestamp::now());
+        let transitions = before.lease_transitions.unwrap_or_default();
+        LeaseSpec {
+            holder_identity: Some(self.candidate.me.clone()),
+            lease_duration_seconds: i32::try_from(self.candidate.terms.duration.as_secs()).ok(),
+            renew_time: Some(now.clone()),
+            acquire_time: if changes_hands { Some(now) } else { before.acquire_time.clone() },
+            lease_transitions: Some(if changes_hands { transitions.saturating_add(1) } else { transitions }),
+            ..before
+        }
+    }
+}
+
+fn params() -> PostParams {
+    PostParams { field_manager: Some(FIELD_MANAGER.into()), ..PostParams::default() }
+}
+
+fn record(lease: &Lease) -> Record {
+    let spec = lease.spec.clone().unwrap_or_default();
+    Record {
+        holder: spec.holder_identity.unwrap_or_default(),
+        renewed: spec.renew_time.map(|time| time.0.to_string()),
+        duration: spec.lease_duration_seconds.and_then(|seconds| u64::try_from(seconds).ok()).map(Duration::from_secs),
+        transitions: spec.lease_transitions.unwrap_or_default(),
+    }
+}

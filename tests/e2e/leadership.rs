@@ -1,0 +1,128 @@
+//! Several processes of the operator: one acts, and another takes over when it ends, dies or freezes.
+
+use std::cell::Cell;
+use std::time::{Duration, Instant};
+
+use k8s_openapi::api::coordination::v1::Lease;
+use kube::api::Api;
+
+use crate::harness::audit::{Request, requests};
+use crate::harness::iam::Iam;
+use crate::harness::operator::Operator;
+use crate::harness::world::{World, eventually};
+
+const CONFIG: &str = "DB_URI: postgresql://quay:hunter2-of-the-database@db/quay\n";
+
+/// A world with a resource that waits for an operator, and the name of a lease of its own.
+async fn world() -> (World, Iam, String) {
+    let world = World::granted().await;
+    let iam = world.iam("a").await;
+    world.put_key("quay-user", &iam.key).await;
+    world.put_bundle("bundle", CONFIG).await;
+    world.put_resource("example", "bundle", &[World::location("default", &iam, "quay-user")]).await;
+    let lease = world.namespace.clone();
+    (world, iam, lease)
+}
+
+async fn holder(world: &World, lease: &str) -> Option<String> {
+    let leases: Api<Lease> = Api::namespaced(world.admin.clone(), "registry-sts");
+    leases.get_opt(lease).await.unwrap()?.spec?.holder_identity.filter(|holder| !holder.is_empty())
+}
+
+/// What a process changed but for its lease.
+fn changes(world: &World, operator: &Operator) -> Vec<Request> {
+    let asked = requests(world, &operator.credential).into_iter();
+    asked.filter(|r| r.is_write() && r.resource != "leases" && r.code < 400).collect()
+}
+
+/// A new key, and how long it takes until the bundle has it.
+async fn rotated(world: &World, iam: &Iam) -> Duration {
+    let key = world.new_key(&iam.user).await;
+    world.put_key("quay-user", &key).await;
+    let started = Instant::now();
+    eventually("the key is written", || async { world.config("bundle").await.contains(&key.id).then_some(()) }).await;
+    // AWS lets a user have two keys.
+    let old = world.plane.aws("iam", "list_access_keys", serde_json::json!({"UserName": iam.user})).await;
+    for other in old["AccessKeyMetadata"].as_array().unwrap() {
+        let id = other["AccessKeyId"].as_str().unwrap();
+        if id != key.id {
+            let args = serde_json::json!({"UserName": iam.user, "AccessKeyId": id});
+            world.plane.aws("iam", "delete_access_key", args).await;
+        }
+    }
+    started.elapsed()
+}
+
+/// The leader, and one that waits.
+async fn two(world: &World, lease: &str) -> (Operator, Operator) {
+    let leader = Operator::start_as_candidate(world, lease).await;
+    world.until_ready("example").await;
+    let standby = Operator::start_as_candidate(world, lease).await;
+    eventually("the other waits", || async { standby.log().contains("waiting for leadership").then_some(()) }).await;
+    (leader, standby)
+}
+
+#[tokio::test]
+async fn of_two_processes_one_acts_and_when_it_is_ended_the_other_does_at_once() {
+    let (world, iam, lease) = world().await;
+    let (mut leader, standby) = two(&world, &lease).await;
+    rotated(&world, &iam).await;
+    world.until_ready("example").await;
+    until_quiet_but_for_the_lease(&world, &standby).await;
+    assert_eq!(changes(&world, &standby), [], "who waits changes nothing");
+    let first = holder(&world, &lease).await.unwrap();
+    leader.ends_gracefully().await;
+    let ended = Instant::now();
+    eventually("the other leads", || async { holder(&world, &lease).await.filter(|holder| *holder != first) }).await;
+    assert!(ended.elapsed() < Duration::from_secs(10), "the lease was not given up: {:?}", ended.elapsed());
+    rotated(&world, &iam).await;
+    assert!(!changes(&world, &standby).is_empty());
+    world.assert_nothing_secret_was_told(&(leader.log() + &standby.log())).await;
+}
+
+#[tokio::test]
+async fn when_the_leader_dies_the_other_acts_once_its_lease_has_expired() {
+    let (world, iam, lease) = world().await;
+    let (leader, standby) = two(&world, &lease).await;
+    leader.signal("-KILL");
+    let took = rotated(&world, &iam).await;
+    assert!(took > Duration::from_secs(5) && took < Duration::from_secs(30), "{took:?}");
+    assert!(!changes(&world, &standby).is_empty());
+}
+
+#[tokio::test]
+async fn a_leader_that_was_frozen_changes_nothing_when_it_wakes_up() {
+    let (world, iam, lease) = world().await;
+    let (mut leader, standby) = two(&world, &lease).await;
+    until_quiet_but_for_the_lease(&world, &leader).await;
+    leader.signal("-STOP");
+    let before = changes(&world, &leader).len();
+    rotated(&world, &iam).await;
+    // What it finds to do when it wakes up, its watches tell it at once.
+    let key = world.new_key(&iam.user).await;
+    world.put_key("quay-user", &key).await;
+    leader.signal("-CONT");
+    let ended = leader.ended_within(Duration::from_secs(20)).await.expect("it goes on though it does not lead");
+    assert!(!ended.success());
+    assert_eq!(changes(&world, &leader).len(), before, "{:?}", changes(&world, &leader));
+    eventually("the key is written", || async { world.config("bundle").await.contains(&key.id).then_some(()) }).await;
+    world.until_ready("example").await;
+    assert!(!changes(&world, &standby).is_empty());
+    world.assert_nothing_secret_was_told(&(leader.log() + &standby.log())).await;
+}
+
+/// Waits until a process asks for nothing but its lease.
+async fn until_quiet_but_for_the_lease(world: &World, operator: &Operator) {
+    let asked = || requests(world, &operator.credential).iter().filter(|r| r.resource != "leases").count();
+    let last = Cell::new((asked(), Instant::now()));
+    eventually("it is quiet", || {
+        let (known, since) = last.get();
+        let now = asked();
+        if now != known {
+            last.set((now, Instant::now()));
+        }
+        let quiet = now == known && since.elapsed() > Duration::from_secs(1);
+        async move { quiet.then_some(()) }
+    })
+    .await;
+}
