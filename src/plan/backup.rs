@@ -1,17 +1,13 @@
 //! What stood in a bundle before the first write, kept in a Secret of its own, so that it can be put back when the resource
 //! is deleted. The Secret has no owner and says whose it is by name: one that was restored with its resource is found.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use secrecy::{ExposeSecret as _, SecretSlice, SecretString};
 use serde::{Deserialize, Serialize};
 
-use super::desired::{Desired, DesiredLocation};
 use super::mark::hash_of;
-use super::observation::Reference;
-use super::{BundleWrite, Standing, Standings, restore};
 use crate::bundle::{ConfigYaml, Remembered};
-use crate::reason::{Failure, Reason};
 use crate::resource::ResourceId;
 
 /// The finalizer of a resource that has a backup.
@@ -206,161 +202,5 @@ impl Backup {
     }
 }
 
-/// What becomes of the bundle when the resource is deleted.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Restorable {
-    /// What stood before is kept in the Secret of this name.
-    Kept(String),
-    /// It is kept for nothing yet: nothing was written.
-    NotYet,
-    /// It is not kept, or cannot be put back.
-    Lost(Failure),
-}
-
-/// What could be put back, once the write is made.
-pub(super) fn restorable(
-    (owner, desired): (&ResourceId, &Desired),
-    backup: &Reference<BackupSeen>,
-    standings: &Standings,
-    (write, is_held): (Option<&BundleWrite>, bool),
-) -> Restorable {
-    let (name, bundle) = (name(owner), desired.consumer.bundle.as_str());
-    let lost = |reason, message: String| Restorable::Lost(Failure::new(reason, message));
-    let known = match backup {
-        Reference::Found(seen) => Some(&seen.backup),
-        Reference::Missing => None,
-        Reference::Forbidden { grant } => {
-            let message = format!("The operator may not read Secret {name}, the backup. Grant it: {grant}");
-            return lost(Reason::BackupForbidden, message);
-        }
-        Reference::Unreadable { why } => {
-            return lost(Reason::BackupFailed, format!("Secret {name}, the backup, could not be read: {why}."));
-        }
-    };
-    let now = write.filter(|_| !is_held).and_then(|write| write.keep.as_ref()?.remembered.as_ref());
-    let layers = known.and_then(|backup| backup.layers(bundle)).unwrap_or_default();
-    let before = |location: &str| {
-        let has_it = |layer: &&Remembered| layer.locations().any(|name| name == location);
-        now.into_iter().chain(&layers).find(has_it)
-    };
-    let waits = |location: &String| is_held && write.is_some_and(|write| write.locations.contains(location));
-    let each = match standings {
-        Standings::Each(each) => each.as_slice(),
-        Standings::NotLooked | Standings::Unusable(_) => &[],
-    };
-    let locations = || desired.locations.iter().zip(each);
-    let is_unknown = |(location, standing): &(&DesiredLocation, &Standing)| {
-        **standing == Standing::Current && before(&location.name).is_none() && !waits(&location.name)
-    };
-    let unknown: Vec<&str> = locations().filter(is_unknown).map(|(location, _)| location.name.as_str()).collect();
-    if !unknown.is_empty() {
-        return lost(
-            Reason::NoBackup,
-            format!(
-                "What stood in Secret {bundle} before location {} was written is not known: it was written before deletionPolicy was set, or stood there already. Deleting this resource leaves the bundle as it is.",
-                unknown.join(", ")
-            ),
-        );
-    }
-    let covered: BTreeSet<&str> = now.into_iter().chain(&layers).flat_map(Remembered::locations).collect();
-    for name in &covered {
-        let location = desired.locations.iter().find(|location| location.name == *name);
-        let place = location.and_then(|location| Some(location.wanted.as_ref().ok()?.place()));
-        let could = before(name).map(|before| restore::could(before, name, place.as_ref(), &desired.consumer));
-        if let Some(Err(why)) = could {
-            return lost(
-                Reason::NotRestorable,
-                format!(
-                    "What stood in Secret {bundle} before cannot be put back: {why}. Deleting this resource leaves the bundle as it is."
-                ),
-            );
-        }
-    }
-    if covered.is_empty() { Restorable::NotYet } else { Restorable::Kept(name) }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::bundle::{Change, Preference, StorageEntry};
-    use crate::place::Endpoint;
-
-    const ENTRY: &str = "DISTRIBUTED_STORAGE_CONFIG:\n  default: [S3Storage, {}]\n  second: [S3Storage, {}]\n";
-
-    fn keep(text: &str, locations: &[&str], digest: &str) -> Keep {
-        let entries: Vec<StorageEntry> = locations.iter().map(|name| entry(name)).collect();
-        let entries: Vec<&StorageEntry> = entries.iter().collect();
-        let change = Change { entries: &entries, ours: &[], preference: Preference::Keep, replicate: false };
-        let remembered = ConfigYaml::parse(text.as_bytes()).unwrap().remember(&change);
-        let writes = locations.iter().map(|name| ((*name).to_owned(), digest.to_owned())).collect();
-        Keep { remembered: Some(remembered), writes }
-    }
-
-    fn entry(name: &str) -> StorageEntry {
-        StorageEntry {
-            name: name.parse().unwrap(),
-            role_key: None,
-            bucket: "my-quay-bucket".parse().unwrap(),
-            storage_path: "/datastorage".parse().unwrap(),
-            endpoint: Endpoint::Region("us-east-1".parse().unwrap()),
-            maximum_chunk_size_gb: None,
-            signature_version: None,
-        }
-    }
-
-    #[test]
-    fn a_backup_is_read_back_as_it_was() {
-        let first = Backup::default().with("bundle", &keep(ENTRY, &["default"], "one")).unwrap();
-        let second = first.with("bundle", &keep(ENTRY, &["second"], "two")).unwrap();
-        let third = second.with("another", &keep(ENTRY, &["default"], "one")).unwrap();
-        let values = third.values().into_iter();
-        let values = values.map(|(key, text)| (key, SecretSlice::from(text.expose_secret().as_bytes().to_vec())));
-        let read = Backup::read(&values.collect()).unwrap();
-        assert_eq!(read.layers("bundle").unwrap().len(), 2);
-        assert_eq!((read.locations("bundle"), read.locations("another")), (vec!["default", "second"], vec!["default"]));
-        assert!(read.wrote("bundle", "second", "two") && !read.wrote("bundle", "second", "one"));
-        assert!(read.layers("third").is_none());
-        assert!(Backup::read(&[("bundle".to_owned(), SecretSlice::from(b"{}".to_vec()))].into()).is_none());
-    }
-
-    #[test]
-    fn a_rotated_key_is_noted_and_nothing_is_remembered_twice() {
-        let first = Backup::default().with("bundle", &keep(ENTRY, &["default"], "one")).unwrap();
-        let writes = |digest: &str| {
-            let writes = vec![("default".to_owned(), digest.to_owned()), ("other".to_owned(), "x".to_owned())];
-            Keep { remembered: None, writes }
-        };
-        assert!(first.with("bundle", &writes("one")).is_none(), "it is known already, and the other is not covered");
-        let mut backup = first;
-        for digest in (0..20).map(|count| count.to_string()) {
-            // What stands again is as young as any.
-            backup = backup.with("bundle", &writes("one")).unwrap_or(backup);
-            backup = backup.with("bundle", &writes(&digest)).unwrap();
-        }
-        assert!(backup.wrote("bundle", "default", "one") && backup.wrote("bundle", "default", "19"));
-        assert!(!backup.wrote("bundle", "default", "2") && !backup.wrote("bundle", "other", "x"));
-        assert_eq!(backup.layers("bundle").unwrap().len(), 1);
-    }
-
-    #[test]
-    fn what_stands_anew_where_it_was_not_ours_is_what_stood_there_before() {
-        let first = Backup::default().with("bundle", &keep(ENTRY, &["default", "second"], "one")).unwrap();
-        let renewed = "DISTRIBUTED_STORAGE_CONFIG:\n  default: [S3Storage, {s3_bucket: new}]\n";
-        let second = first.with("bundle", &keep(renewed, &["default"], "two")).unwrap();
-        let layers = second.layers("bundle").unwrap();
-        let locations: Vec<Vec<&str>> = layers.iter().map(|layer| layer.locations().collect()).collect();
-        assert_eq!(locations, [vec!["default"], vec!["second"]], "each in one of them");
-        assert!(layers[0].stands_in(&ConfigYaml::parse(renewed.as_bytes()).unwrap(), "default"));
-        assert!(second.wrote("bundle", "default", "two") && !second.wrote("bundle", "default", "one"));
-        assert!(second.wrote("bundle", "second", "one"));
-    }
-
-    #[test]
-    fn a_name_fits_however_long_that_of_the_resource_is_and_is_one_resources_alone() {
-        let id = |namespace: &str, name: &str| ResourceId { namespace: namespace.into(), name: name.into() };
-        assert!(name(&id("quay", &"a".repeat(253))).len() <= 253);
-        assert!(name(&id("quay", "example")).starts_with("example-backup-"));
-        assert!(!name(&id("quay", &format!("{}.b", "a".repeat(219)))).contains(".-"));
-        assert_ne!(name(&id("quay", &"a".repeat(253))), name(&id("quay", &"a".repeat(252))));
-    }
-}
+mod tests;

@@ -15,6 +15,7 @@ pub mod output;
 pub mod owner;
 mod print;
 mod render;
+pub mod restorable;
 pub mod restore;
 pub mod source;
 pub mod web_identity;
@@ -22,10 +23,11 @@ pub mod web_identity;
 use secrecy::{SecretSlice, SecretString};
 
 pub use approval::Approval;
-pub use backup::{Keep, Restorable};
+pub use backup::Keep;
 pub use contest::{Held, Left};
 pub use desired::Desired;
 pub use observation::{Observation, ProofState};
+pub use restorable::Restorable;
 pub use source::Source;
 
 use crate::api::quay_storage::Mode;
@@ -180,7 +182,7 @@ impl Plan {
             asked.and_then(|write| approval::judge(desired.apply, &seen.approval, write, (&locations, &seen.left)));
         let (pending, held) = asked.map_or((None, held), |(pending, held)| (Some(pending), Some(held)));
         let restorable = seen.backup.as_ref().map(|(owner, backup)| {
-            backup::restorable((owner, desired), backup, &standings, (write.as_ref(), held.is_some()))
+            restorable::judge((owner, desired), backup, &standings, (write.as_ref(), held.is_some()))
         });
         Self {
             locations,

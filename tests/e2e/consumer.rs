@@ -9,8 +9,10 @@ use k8s_openapi::jiff::Timestamp;
 use kube::api::{Api, ListParams, Patch, PatchParams};
 use registry_sts::api::QuayStorage;
 use serde_json::{Value, json};
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::harness::audit::{requests, until_quiet};
+use crate::harness::iam::Iam;
 use crate::harness::operator::Operator;
 use crate::harness::pods::{kubelet, mount, put_deployment, put_stateful_set, rolled_for, until_available};
 use crate::harness::world::{World, condition, eventually, is, message};
@@ -18,6 +20,17 @@ use crate::registry;
 
 const CONFIG: &str = "DB_URI: postgresql://quay:hunter2-of-the-database@db/quay\n";
 const CONSUMER: &str = "ConsumerCurrent";
+
+/// A world with Kubernetes' own controllers and a kubelet, a key, and a bundle.
+async fn world(config: impl FnOnce(&Iam) -> String) -> (World, Iam, AbortOnDropHandle<()>) {
+    let world = World::granted().await;
+    world.plane.start_controllers().await;
+    let kubelet = kubelet(&world);
+    let iam = world.iam("a").await;
+    world.put_key("quay-user", &iam.key).await;
+    world.put_bundle("bundle", &config(&iam)).await;
+    (world, iam, kubelet)
+}
 
 async fn until_consumer(world: &World, reason: &str) -> QuayStorage {
     let says = |r: &QuayStorage| condition(r, CONSUMER).is_some_and(|c| c["reason"] == reason);
@@ -35,12 +48,7 @@ async fn generation(world: &World, name: &str) -> Option<i64> {
 
 #[tokio::test]
 async fn what_mounts_the_bundle_is_rolled_once_for_each_change_and_nothing_else_is() {
-    let world = World::granted().await;
-    world.plane.start_controllers().await;
-    let _kubelet = kubelet(&world);
-    let iam = world.iam("a").await;
-    world.put_key("quay-user", &iam.key).await;
-    world.put_bundle("bundle", CONFIG).await;
+    let (world, iam, _kubelet) = world(|_| CONFIG.to_owned()).await;
     put_deployment(&world, "quay", "bundle").await;
     put_deployment(&world, "web", "another").await;
     let operator = Operator::start(&world).await;
@@ -86,13 +94,8 @@ async fn what_mounts_the_bundle_is_rolled_once_for_each_change_and_nothing_else_
 
 #[tokio::test]
 async fn a_stateful_set_is_rolled_pod_by_pod() {
-    let world = World::granted().await;
-    world.plane.start_controllers().await;
+    let (world, iam, _kubelet) = world(|_| CONFIG.to_owned()).await;
     world.bind("registry-sts-restart").await;
-    let _kubelet = kubelet(&world);
-    let iam = world.iam("a").await;
-    world.put_key("quay-user", &iam.key).await;
-    world.put_bundle("bundle", CONFIG).await;
     put_stateful_set(&world, "quay", "bundle").await;
     let uids = || async {
         let pods = world.api::<Pod>().list(&ListParams::default()).await.unwrap();
@@ -112,17 +115,15 @@ async fn a_stateful_set_is_rolled_pod_by_pod() {
 
 #[tokio::test]
 async fn a_bundle_that_needs_no_write_rolls_nothing() {
-    let world = World::granted().await;
-    world.plane.start_controllers().await;
+    let right = |iam: &Iam| {
+        let arguments = json!({"sts_role_arn": iam.role_arn, "s3_bucket": iam.bucket, "storage_path": "/datastorage",
+            "s3_region": "us-east-1", "sts_user_access_key": iam.key.id, "sts_user_secret_key": iam.key.secret});
+        let config = json!({"DISTRIBUTED_STORAGE_CONFIG": {"default": ["STSS3Storage", arguments]},
+            "DISTRIBUTED_STORAGE_PREFERENCE": ["default"]});
+        config.to_string()
+    };
+    let (world, iam, _kubelet) = world(right).await;
     world.bind("registry-sts-restart").await;
-    let _kubelet = kubelet(&world);
-    let iam = world.iam("a").await;
-    world.put_key("quay-user", &iam.key).await;
-    let arguments = json!({"sts_role_arn": iam.role_arn, "s3_bucket": iam.bucket, "storage_path": "/datastorage",
-        "s3_region": "us-east-1", "sts_user_access_key": iam.key.id, "sts_user_secret_key": iam.key.secret});
-    let config = json!({"DISTRIBUTED_STORAGE_CONFIG": {"default": ["STSS3Storage", arguments]},
-        "DISTRIBUTED_STORAGE_PREFERENCE": ["default"]});
-    world.put_bundle("bundle", &config.to_string()).await;
     let put = Timestamp::now().as_second();
     // Whether pods of the very second run what stands there is not known.
     eventually("that second is over", || async { (Timestamp::now().as_second() > put).then_some(()) }).await;
@@ -141,13 +142,8 @@ async fn a_bundle_that_needs_no_write_rolls_nothing() {
 #[tokio::test]
 async fn a_registry_is_followed_until_its_pods_run_what_was_written_and_is_never_rolled() {
     registry::kind_is_there().await;
-    let world = World::granted().await;
-    world.plane.start_controllers().await;
+    let (world, iam, _kubelet) = world(|_| CONFIG.to_owned()).await;
     world.bind("registry-sts-rollout").await;
-    let _kubelet = kubelet(&world);
-    let iam = world.iam("a").await;
-    world.put_key("quay-user", &iam.key).await;
-    world.put_bundle("bundle", CONFIG).await;
     registry::put_registry(&world, "example", "bundle").await;
     let operator = Operator::start(&world).await;
     registry::refer(&world, "example", "example", World::location("default", &iam, "quay-user")).await;

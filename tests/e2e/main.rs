@@ -35,6 +35,7 @@ mod radosgw;
 mod registry;
 mod requests;
 mod restore;
+mod retained;
 mod roles;
 mod rotation;
 mod storage;

@@ -12,13 +12,13 @@ use crate::harness::iam::{Iam, Key};
 use crate::harness::operator::Operator;
 use crate::harness::world::{World, condition, eventually, is, message};
 
-const RESTORE: &str = "registry-sts-restore";
+pub(crate) const RESTORE: &str = "registry-sts-restore";
 
 /// A bundle as it was set up years ago: a user with rights of its own, and its key.
-struct Old {
-    user: String,
-    key: Key,
-    config: String,
+pub(crate) struct Old {
+    pub(crate) user: String,
+    pub(crate) key: Key,
+    pub(crate) config: String,
 }
 
 async fn old(world: &World, iam: &Iam) -> Old {
@@ -37,20 +37,26 @@ async fn old(world: &World, iam: &Iam) -> Old {
     Old { user, key, config }
 }
 
-fn spec(iam: &Iam, policy: &str) -> Value {
+pub(crate) fn spec(iam: &Iam, policy: &str) -> Value {
     json!({"configBundleSecret": "bundle", "deletionPolicy": policy,
         "locations": [World::location("default", iam, "quay-user")]})
 }
 
-/// A world in which an old entry gave way to a role, and is kept.
-async fn restorable_world() -> (World, Iam, Old, Operator) {
+/// A world with a bundle as it was set up years ago.
+pub(crate) async fn old_world() -> (World, Iam, Old, Operator) {
     let world = World::granted().await;
-    world.bind(RESTORE).await;
     let iam = world.iam("a").await;
     let old = old(&world, &iam).await;
     world.put_key("quay-user", &iam.key).await;
     world.put_bundle("bundle", &old.config).await;
     let operator = Operator::start(&world).await;
+    (world, iam, old, operator)
+}
+
+/// A world in which an old entry gave way to a role, and is kept.
+pub(crate) async fn restorable_world() -> (World, Iam, Old, Operator) {
+    let (world, iam, old, operator) = old_world().await;
+    world.bind(RESTORE).await;
     world.put_resource_spec("example", spec(&iam, "Restore")).await;
     let ready = world.until_ready("example").await;
     assert!(is(&ready, "Restorable", "True"), "{:?}", condition(&ready, "Restorable"));
@@ -58,7 +64,7 @@ async fn restorable_world() -> (World, Iam, Old, Operator) {
     (world, iam, old, operator)
 }
 
-async fn backups(world: &World) -> Vec<Secret> {
+pub(crate) async fn backups(world: &World) -> Vec<Secret> {
     let labelled = ListParams::default().labels("registry-sts.dev/backup");
     world.api::<Secret>().list(&labelled).await.unwrap().items
 }
@@ -70,12 +76,12 @@ fn layers(backup: &Secret) -> Value {
     value["layers"].clone()
 }
 
-async fn delete(world: &World) {
+pub(crate) async fn delete(world: &World) {
     world.api::<QuayStorage>().delete("example", &DeleteParams::default()).await.unwrap();
 }
 
 /// Waits until the resource is gone, and its backup with it.
-async fn until_gone(world: &World) {
+pub(crate) async fn until_gone(world: &World) {
     eventually("the resource is gone", || async {
         world.api::<QuayStorage>().get_opt("example").await.unwrap().is_none().then_some(())
     })
@@ -83,7 +89,7 @@ async fn until_gone(world: &World) {
     assert!(backups(world).await.is_empty());
 }
 
-async fn event(world: &World, reason: &str) -> String {
+pub(crate) async fn event(world: &World, reason: &str) -> String {
     eventually(reason, || async {
         let events = world.api::<Event>().list(&ListParams::default()).await.unwrap();
         events.items.into_iter().find(|event| event.reason.as_deref() == Some(reason)).and_then(|event| event.note)
@@ -147,90 +153,6 @@ async fn a_resource_that_is_deleted_while_nobody_looks_is_ended_by_the_next_proc
 }
 
 #[tokio::test]
-async fn an_entry_that_somebody_changed_since_stays_as_they_have_it() {
-    let (world, iam, _old, operator) = restorable_world().await;
-    // Suspended, so that it is not put right before.
-    let suspended = json!({"spec": {"suspend": true}});
-    let resources = world.api::<QuayStorage>();
-    resources.patch("example", &PatchParams::default(), &Patch::Merge(&suspended)).await.unwrap();
-    world.until("example", "suspended", |r| is(r, "Suspended", "True")).await;
-    drop(operator);
-    let theirs = world.config("bundle").await.replace(&iam.role_arn, &format!("{}-theirs", iam.role_arn));
-    let edit = json!({"stringData": {"config.yaml": theirs}});
-    world.api::<Secret>().patch("bundle", &PatchParams::default(), &Patch::Merge(&edit)).await.unwrap();
-    let before = world.bundle("bundle").await.metadata.resource_version;
-    delete(&world).await;
-    resources
-        .patch("example", &PatchParams::default(), &Patch::Merge(&json!({"spec": {"suspend": false}})))
-        .await
-        .unwrap();
-    let operator = Operator::start(&world).await;
-    until_gone(&world).await;
-    assert_eq!(world.bundle("bundle").await.metadata.resource_version, before);
-    let note = event(&world, "Retained").await;
-    assert!(note.contains("somebody has changed location default since"), "{note}");
-    world.assert_nothing_secret_was_told(&operator.log()).await;
-}
-
-#[tokio::test]
-async fn what_does_not_work_any_more_is_not_put_back() {
-    let (world, iam, old, operator) = restorable_world().await;
-    world.delete_key(&old.user, &old.key).await;
-    let before = world.bundle("bundle").await.metadata.resource_version;
-    delete(&world).await;
-    until_gone(&world).await;
-    assert_eq!(world.bundle("bundle").await.metadata.resource_version, before);
-    assert!(world.config("bundle").await.contains(&iam.key.id));
-    let note = event(&world, "Retained").await;
-    assert!(note.contains("what stood there does not work now"), "{note}");
-    world.assert_nothing_secret_was_told(&operator.log()).await;
-}
-
-#[tokio::test]
-async fn a_location_that_did_not_stand_there_before_is_not_taken_from_a_registry_that_has_blobs_there() {
-    let world = World::granted().await;
-    world.bind(RESTORE).await;
-    let iam = world.iam("a").await;
-    world.put_key("quay-user", &iam.key).await;
-    world.put_bundle("bundle", "FEATURE_MAILING: false\n").await;
-    let _operator = Operator::start(&world).await;
-    world.put_resource_spec("example", spec(&iam, "Restore")).await;
-    let ready = world.until_ready("example").await;
-    assert_eq!(condition(&ready, "Restorable").unwrap()["reason"], "NotRestorable");
-    let before = world.bundle("bundle").await.metadata.resource_version;
-    let backup = backups(&world).await;
-    delete(&world).await;
-    until_gone(&world).await;
-    assert_eq!(world.bundle("bundle").await.metadata.resource_version, before);
-    assert_eq!(backup.len(), 1);
-    assert!(event(&world, "Retained").await.contains("did not stand there before"));
-}
-
-#[tokio::test]
-async fn set_after_the_first_write_it_restores_nothing_and_says_so_and_without_it_there_is_no_finalizer() {
-    let world = World::granted().await;
-    world.bind(RESTORE).await;
-    let iam = world.iam("a").await;
-    let old = old(&world, &iam).await;
-    world.put_key("quay-user", &iam.key).await;
-    world.put_bundle("bundle", &old.config).await;
-    let operator = Operator::start(&world).await;
-    world.put_resource_spec("example", spec(&iam, "Retain")).await;
-    let ready = world.until_ready("example").await;
-    assert!(ready.metadata.finalizers.is_none() && condition(&ready, "Restorable").is_none());
-    world.put_resource_spec("example", spec(&iam, "Restore")).await;
-    let late = world.until("example", "told of it", |r| is(r, "Restorable", "False")).await;
-    assert_eq!(condition(&late, "Restorable").unwrap()["reason"], "NoBackup");
-    assert!(is(&late, "Ready", "True"), "{}", message(&late, "Ready"));
-    until_quiet(&world, &operator.credential).await;
-    assert!(world.api::<QuayStorage>().get("example").await.unwrap().metadata.finalizers.is_none());
-    let before = world.bundle("bundle").await.metadata.resource_version;
-    delete(&world).await;
-    until_gone(&world).await;
-    assert_eq!(world.bundle("bundle").await.metadata.resource_version, before);
-}
-
-#[tokio::test]
 async fn who_changes_to_retain_gets_rid_of_the_backup_and_the_finalizer() {
     let (world, iam, _old, operator) = restorable_world().await;
     world.put_resource_spec("example", spec(&iam, "Retain")).await;
@@ -274,12 +196,7 @@ async fn a_key_that_was_just_written_is_ours_though_nobody_could_report_it() {
 
 #[tokio::test]
 async fn nothing_is_written_before_what_stands_is_kept_and_the_grant_is_named() {
-    let world = World::granted().await;
-    let iam = world.iam("a").await;
-    let old = old(&world, &iam).await;
-    world.put_key("quay-user", &iam.key).await;
-    world.put_bundle("bundle", &old.config).await;
-    let _operator = Operator::start(&world).await;
+    let (world, iam, old, _operator) = old_world().await;
     world.put_resource_spec("example", spec(&iam, "Restore")).await;
     let forbidden = world.until_reason("example", "BackupForbidden").await;
     let grant = "create rolebinding registry-sts-restore --clusterrole=registry-sts-restore";
