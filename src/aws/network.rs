@@ -22,7 +22,7 @@ use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
 
 use super::CALL_TIMEOUT;
-use crate::leadership::Fence;
+use crate::leadership::{Fence, within};
 
 /// What the operator's administrator says of the network.
 #[derive(Clone, Debug, Default)]
@@ -83,10 +83,14 @@ struct Fenced {
 
 impl HttpConnector for Fenced {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        if ["GET", "HEAD"].contains(&request.method()) || self.fence.is_open() {
+        if ["GET", "HEAD"].contains(&request.method()) {
             return self.inner.call(request);
         }
-        HttpConnectorFuture::ready(Err(ConnectorError::io("nothing was sent: this process does not lead".into())))
+        let not_leading = || ConnectorError::io("nothing was sent: this process does not lead".into());
+        match self.fence.admits() {
+            Some(until) => HttpConnectorFuture::new(within(until, not_leading, self.inner.call(request))),
+            None => HttpConnectorFuture::ready(Err(not_leading())),
+        }
     }
 }
 

@@ -19,8 +19,10 @@ use crate::controller::{self, Options};
 /// After SIGTERM, what is under way has this long to end.
 const GRACE: Duration = Duration::from_secs(4);
 
-/// Another process may act by now: this one is to be started anew.
-const LOST: &str = "leadership was lost: another process acts, or the API server could not be asked in time";
+/// The exit code where leadership was lost: another process may act by now, and this one is to be started anew.
+const LOST: i32 = 2;
+/// After SIGTERM, what is under way has this long before leadership is given up.
+const HAND_OVER: Duration = Duration::from_millis(2500);
 
 /// Where the Kubernetes client logs whole bodies that it cannot decode, a Secret's among them.
 const NO_BODIES: &str = "kube_client::client=error";
@@ -85,16 +87,22 @@ impl Run {
         let ended = CancellationToken::new();
         let mut elected = tokio::spawn(election.run(leads.clone(), ended.clone()));
         tokio::select! {
-            () = controller::run(client, aws, options, (leads, stop)) => {}
-            // What is under way is cut off: the fence lets none of it change anything.
-            _ = &mut elected => return Err(LOST.into()),
+            () = controller::run(client, aws, options, (leads, stop.clone())) => {}
+            // What has not ended by then is cut off, so that there is time left to give leadership up.
+            () = long_after(stop) => {}
+            // What is under way is cut off: the fence lets none of it change anything. Nothing is waited for.
+            _ = &mut elected => process::exit(LOST),
         }
         ended.cancel();
-        // It ends by itself: who cannot ask any more is not waited for.
         let _ = elected.await;
         tracing::info!("stopped");
         Ok(Outcome::Done)
     }
+}
+
+async fn long_after(stop: CancellationToken) {
+    stop.cancelled().await;
+    tokio::time::sleep(HAND_OVER).await;
 }
 
 /// The cluster as kubectl finds it.

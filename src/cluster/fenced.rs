@@ -1,6 +1,7 @@
 //! A client that changes nothing while somebody else leads: the fence is asked right before each request is sent.
 
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use futures::future::{BoxFuture, ready};
 use http::{Method, Request};
@@ -8,13 +9,19 @@ use kube::client::ClientBuilder;
 use kube::{Client, Config};
 use tower::{BoxError, Layer, Service};
 
-use crate::leadership::Fence;
+use crate::leadership::{Fence, within};
+
+/// How long a connection may take.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A client for a cluster, behind a fence.
 ///
 /// # Errors
 /// The configuration cannot be used.
 pub fn client(config: Config, fence: Fence) -> Result<Client, kube::Error> {
+    // What is sent again, or late, would pass the fence unseen; and retries of our own begin with a look.
+    let mut config = config;
+    (config.default_retry, config.connect_timeout) = (false, Some(CONNECT_TIMEOUT));
     Ok(ClientBuilder::try_from(config)?.with_layer(&FenceLayer(fence)).build())
 }
 
@@ -57,9 +64,12 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let changes_nothing = [Method::GET, Method::HEAD, Method::OPTIONS].contains(request.method());
-        if changes_nothing || self.fence.is_open() {
+        if changes_nothing {
             return Box::pin(self.inner.call(request));
         }
-        Box::pin(ready(Err(NotLeading.into())))
+        match self.fence.admits() {
+            Some(until) => Box::pin(within(until, || NotLeading.into(), self.inner.call(request))),
+            None => Box::pin(ready(Err(NotLeading.into()))),
+        }
     }
 }

@@ -102,7 +102,7 @@ impl Context {
     }
 }
 
-/// Runs until `stop`, and acts once it `leads`; what is watched is known by then. At the end the passes under way are finished, and no new ones are begun.
+/// Runs until `stop`, and acts once it `leads`; the resources are known by then. At the end the passes under way are finished, and no new ones are begun.
 pub async fn run(client: Client, aws: Aws, options: Options, (leads, stop): (CancellationToken, CancellationToken)) {
     let (trigger, triggers) = mpsc::unbounded_channel();
     let (resources, writer) = reflector::store();

@@ -1,9 +1,17 @@
 //! Who may change anything now. It closes by itself when leadership has not been renewed in time, also in a process that
 //! was frozen meanwhile and does not know it.
 
+use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::Poll;
 use std::time::{Duration, Instant};
+
+/// What was sent while it was open may take this much longer: less than passes between the deadline of who leads and the
+/// end of the lease.
+const MARGIN: Duration = Duration::from_secs(3);
+/// No request takes that long.
+const LONGEST: Duration = Duration::from_hours(1);
 
 /// A fence before everything that changes something.
 #[derive(Clone, Debug)]
@@ -29,6 +37,15 @@ impl Fence {
         self.nanos(Instant::now()) < self.until.load(Ordering::Acquire)
     }
 
+    /// Until when something that is begun now may be under way: a little longer than the fence is open, and ended before
+    /// anybody else acts. None where nothing may be begun.
+    pub fn admits(&self) -> Option<Instant> {
+        let now = Instant::now();
+        let until = self.until.load(Ordering::Acquire);
+        let left = Duration::from_nanos(until.saturating_sub(self.nanos(now)));
+        (!left.is_zero()).then(|| now + left.min(LONGEST) + MARGIN)
+    }
+
     /// Leaves it open until then.
     pub(super) fn open_until(&self, until: Instant) {
         self.until.store(self.nanos(until), Ordering::Release);
@@ -45,6 +62,26 @@ impl Fence {
     }
 }
 
+/// Something under way, which is given up once its time is over: also if the process was frozen meanwhile, and before
+/// anything more of it is done.
+///
+/// # Errors
+/// `late()`, if its time is over.
+pub async fn within<T, E>(
+    until: Instant,
+    late: impl Fn() -> E,
+    under_way: impl Future<Output = Result<T, E>>,
+) -> Result<T, E> {
+    let mut under_way = std::pin::pin!(under_way);
+    let in_time =
+        poll_fn(
+            |context| {
+                if Instant::now() < until { under_way.as_mut().poll(context) } else { Poll::Ready(Err(late())) }
+            },
+        );
+    tokio::time::timeout_at(until.into(), in_time).await.unwrap_or_else(|_| Err(late()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -56,7 +93,16 @@ mod tests {
         fence.open_until(Instant::now() + Duration::from_mins(1));
         assert!(fence.is_open() && fence.clone().is_open());
         fence.open_until(Instant::now());
-        assert!(!fence.is_open());
-        assert!(Fence::open().is_open());
+        assert!(!fence.is_open() && fence.admits().is_none());
+        assert!(Fence::open().is_open() && Fence::open().admits().is_some());
+    }
+
+    #[tokio::test]
+    async fn what_is_late_is_given_up_even_if_it_could_be_finished_at_once() {
+        let done = async { Ok::<_, &str>("done") };
+        assert_eq!(within(Instant::now() + Duration::from_mins(1), || "late", done).await, Ok("done"));
+        assert_eq!(within(Instant::now(), || "late", async { Ok("done") }).await, Err("late"));
+        let never = std::future::pending::<Result<(), &str>>();
+        assert_eq!(within(Instant::now() + Duration::from_millis(5), || "late", never).await, Err("late"));
     }
 }

@@ -34,6 +34,16 @@ pub struct Record {
     pub transitions: i32,
 }
 
+impl Record {
+    /// Whether its holder has given it up, and acts no more.
+    fn is_given_up(&self) -> bool {
+        self.holder.is_empty() && self.duration == Some(GIVEN_UP)
+    }
+}
+
+/// How long a lease lasts that was given up.
+pub(super) const GIVEN_UP: Duration = Duration::from_secs(1);
+
 /// What to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Move {
@@ -55,12 +65,14 @@ pub struct Watcher {
     terms: Terms,
     /// The lease as it was last seen to change, and when that was here.
     seen: Option<(Record, Instant)>,
+    /// When somebody else was last seen to hold it who has not given it up.
+    other: Option<Instant>,
 }
 
 impl Watcher {
     /// Nothing was seen yet.
     pub fn new(me: String, terms: Terms) -> Self {
-        Self { me, terms, seen: None }
+        Self { me, terms, seen: None, other: None }
     }
 
     /// Who holds it, as far as was seen.
@@ -70,9 +82,13 @@ impl Watcher {
 
     /// What to do about the lease as it is now.
     pub fn judge(&mut self, now: Instant, record: Option<&Record>) -> Move {
+        // Who saw that it is gone acts no more; but it takes them a while to see that.
+        let acts = |other: Option<Instant>| {
+            other.is_some_and(|seen| now.saturating_duration_since(seen) < self.terms.duration)
+        };
         let Some(record) = record else {
             self.seen = None;
-            return Move::Create;
+            return if acts(self.other) { Move::Wait } else { Move::Create };
         };
         let since = match &self.seen {
             Some((seen, since)) if seen == record => *since,
@@ -84,10 +100,18 @@ impl Watcher {
         if record.holder == self.me {
             return Move::Take { changes_hands: false };
         }
-        // Neither a holder that says less nor one that says more than what is agreed upon is to be robbed or obeyed for ever.
-        let lasts = record.duration.unwrap_or_default().max(self.terms.duration);
+        if record.is_given_up() {
+            self.other = None;
+            return Move::Take { changes_hands: true };
+        }
+        if record.holder.is_empty() {
+            return if acts(self.other) { Move::Wait } else { Move::Take { changes_hands: true } };
+        }
+        self.other = Some(since);
+        // Neither a holder that says less nor one that says much more than what is agreed upon is robbed or obeyed.
+        let lasts = record.duration.unwrap_or_default().clamp(self.terms.duration, 4 * self.terms.duration);
         let has_expired = now.saturating_duration_since(since) >= lasts;
-        if record.holder.is_empty() || has_expired { Move::Take { changes_hands: true } } else { Move::Wait }
+        if has_expired { Move::Take { changes_hands: true } } else { Move::Wait }
     }
 }
 
@@ -115,7 +139,12 @@ mod tests {
         let now = Instant::now();
         assert_eq!(watcher().judge(now, None), Move::Create);
         assert_eq!(watcher().judge(now, Some(&record("", "1"))), Move::Take { changes_hands: true });
-        assert_eq!(watcher().judge(now, Some(&record(ME, "1"))), Move::Take { changes_hands: false });
+        let given_up = Record { duration: Some(GIVEN_UP), ..record("", "1") };
+        let mut watcher = watcher();
+        watcher.judge(now, Some(&record("other", "1")));
+        assert_eq!(watcher.judge(now, Some(&given_up)), Move::Take { changes_hands: true });
+        let mut watcher = self::watcher();
+        assert_eq!(watcher.judge(now, Some(&record(ME, "1"))), Move::Take { changes_hands: false });
     }
 
     #[test]
@@ -132,10 +161,24 @@ mod tests {
     #[test]
     fn a_holder_that_says_that_it_needs_longer_gets_it_and_none_gets_less() {
         let (mut watcher, start) = (watcher(), Instant::now());
+        let years = Record { duration: Some(Duration::from_hours(100_000)), ..record("long", "1") };
+        watcher.judge(start, Some(&years));
+        assert_eq!(watcher.judge(start + Duration::from_mins(1), Some(&years)), Move::Take { changes_hands: true });
         let lasts = |seconds| Record { duration: Some(Duration::from_secs(seconds)), ..record("other", "1") };
         watcher.judge(start, Some(&lasts(60)));
         assert_eq!(watcher.judge(start + Duration::from_secs(59), Some(&lasts(60))), Move::Wait);
         watcher.judge(start, Some(&lasts(1)));
         assert_eq!(watcher.judge(start + Duration::from_secs(2), Some(&lasts(1))), Move::Wait);
+    }
+
+    #[test]
+    fn a_lease_that_somebody_deletes_or_empties_is_left_for_as_long_as_its_holder_may_act() {
+        let start = Instant::now();
+        for gone in [None, Some(record("", "1"))] {
+            let mut watcher = watcher();
+            watcher.judge(start, Some(&record("other", "1")));
+            assert_eq!(watcher.judge(start + Duration::from_secs(14), gone.as_ref()), Move::Wait);
+            assert_ne!(watcher.judge(start + Duration::from_secs(15), gone.as_ref()), Move::Wait);
+        }
     }
 }

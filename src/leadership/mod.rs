@@ -13,11 +13,15 @@ use kube::Client;
 use kube::api::{Api, PostParams};
 use tokio_util::sync::CancellationToken;
 
-pub use fence::Fence;
+pub use fence::{Fence, within};
+use lease::GIVEN_UP;
 pub use lease::{Move, Record, Terms, Watcher};
 
 use crate::cluster::secrets::FIELD_MANAGER;
 use crate::cluster::{ApiProblem, answered};
+
+/// How often a lease is given up against others who touch it.
+const TRIES: usize = 3;
 
 /// Which lease, and who asks for it.
 pub struct Candidate {
@@ -33,9 +37,12 @@ pub struct Candidate {
     pub terms: Terms,
 }
 
-/// A lease that is held, at the version of the last renewal.
+/// A lease that is held.
 struct Held {
+    /// It at the version of the last renewal.
     lease: Lease,
+    /// When that was asked for.
+    renewed: Instant,
 }
 
 /// Takes part in the election of a leader.
@@ -61,51 +68,68 @@ impl Election {
         let Some(mut held) = self.wait(&stop).await else { return };
         tracing::info!(lease = %self.candidate.name, holder = %self.candidate.me, "leading");
         leads.cancel();
-        let mut renewed = Instant::now();
         loop {
             tokio::select! {
                 () = tokio::time::sleep(retry) => {}
                 () = stop.cancelled() => return self.give_up(held).await,
             }
-            let asked = Instant::now();
-            match self.renew(&held).await {
-                Ok(lease) => {
-                    held = Held { lease };
-                    renewed = asked;
-                    self.fence.open_until(renewed + self.candidate.terms.deadline);
-                }
-                Err(ApiProblem::Conflict | ApiProblem::NotFound) => match self.look().await {
-                    // Somebody else touched it, an annotation perhaps, or our own renewal was made and not answered.
-                    Ok(Some(lease)) if record(&lease).holder == self.candidate.me => held = Held { lease },
-                    Ok(_) => break,
-                    Err(problem) => tracing::warn!(%problem, "the lease could not be read"),
-                },
-                Err(problem) => tracing::warn!(%problem, "the lease could not be renewed"),
-            }
-            if renewed.elapsed() >= self.candidate.terms.deadline {
-                break;
+            let deadline = held.renewed + self.candidate.terms.deadline;
+            let kept = tokio::select! {
+                kept = tokio::time::timeout_at(deadline.into(), self.keep(&held)) => kept,
+                () = stop.cancelled() => return self.give_up(held).await,
+            };
+            match kept {
+                Ok(Some(kept)) => held = kept,
+                Ok(None) | Err(_) => break,
             }
         }
         self.fence.close();
         tracing::error!(lease = %self.candidate.name, "leadership was lost: another process acts, or nobody could be asked in time");
     }
 
+    /// Renews a lease until that has succeeded; none if somebody else has it.
+    async fn keep(&mut self, held: &Held) -> Option<Held> {
+        let mut lease = held.lease.clone();
+        loop {
+            let asked = Instant::now();
+            match self.renew(&lease).await {
+                Ok(lease) => return Some(self.holds(lease, asked)),
+                Err(ApiProblem::Conflict | ApiProblem::NotFound) => {
+                    // Until it is known to be ours nothing is changed.
+                    self.fence.close();
+                    match self.look().await {
+                        // Somebody else touched it, an annotation perhaps, or a renewal was made and not answered.
+                        Ok(Some(now)) if record(&now).holder == self.candidate.me => lease = now,
+                        Ok(Some(_)) => return None,
+                        Ok(None) => return self.attempt().await.ok().flatten(),
+                        Err(problem) => tracing::warn!(%problem, "the lease could not be read"),
+                    }
+                }
+                Err(problem) => {
+                    tracing::warn!(%problem, "the lease could not be renewed");
+                    tokio::time::sleep(self.candidate.terms.retry / 2).await;
+                }
+            }
+        }
+    }
+
+    /// The fence is open for as long as counts from before it was asked for.
+    fn holds(&self, lease: Lease, asked: Instant) -> Held {
+        self.fence.open_until(asked + self.candidate.terms.deadline);
+        Held { lease, renewed: asked }
+    }
+
     /// Waits until it is held; none if it was stopped before.
     async fn wait(&mut self, stop: &CancellationToken) -> Option<Held> {
         let mut told = None;
         loop {
-            let asked = Instant::now();
-            let outcome = self.attempt().await;
-            match outcome {
-                Ok(Some(lease)) => {
-                    self.fence.open_until(asked + self.candidate.terms.deadline);
-                    return Some(Held { lease });
-                }
+            match self.attempt().await {
+                Ok(Some(held)) => return Some(held),
                 Ok(None) => {
-                    let holder = self.watcher.holder().map(str::to_owned);
-                    if holder != told {
-                        tracing::info!(lease = %self.candidate.name, leader = holder.as_deref().unwrap_or_default(), "waiting for leadership");
-                        told = holder;
+                    let holder = self.watcher.holder().unwrap_or("nobody yet").to_owned();
+                    if told.as_ref() != Some(&holder) {
+                        tracing::info!(lease = %self.candidate.name, leader = %holder, "waiting for leadership");
+                        told = Some(holder);
                     }
                 }
                 Err(problem) => {
@@ -121,7 +145,7 @@ impl Election {
     }
 
     /// Takes the lease if it can be had now.
-    async fn attempt(&mut self) -> Result<Option<Lease>, ApiProblem> {
+    async fn attempt(&mut self) -> Result<Option<Held>, ApiProblem> {
         let seen = self.look().await?;
         let record = seen.as_ref().map(record);
         let (changes_hands, made) = match (self.watcher.judge(Instant::now(), record.as_ref()), seen) {
@@ -129,12 +153,12 @@ impl Election {
             (Move::Create, _) | (Move::Take { .. }, None) => (true, None),
             (Move::Take { changes_hands }, Some(lease)) => (changes_hands, Some(lease)),
         };
-        let params = params();
+        let (asked, creates) = (Instant::now(), made.is_none());
         let taken = match made {
             None => {
                 let metadata = ObjectMeta { name: Some(self.candidate.name.clone()), ..ObjectMeta::default() };
                 let lease = Lease { metadata, spec: Some(self.spec(None, changes_hands)) };
-                answered(self.leases.create(&params, &lease)).await
+                self.soon(answered(self.leases.create(&params(), &lease))).await
             }
             Some(lease) => {
                 let spec = self.spec(lease.spec.as_ref(), changes_hands);
@@ -142,25 +166,36 @@ impl Election {
             }
         };
         match taken {
-            Ok(lease) => Ok(Some(lease)),
+            Ok(lease) => Ok(Some(self.holds(lease, asked))),
             // Somebody else was faster.
-            Err(ApiProblem::Conflict | ApiProblem::NotFound) => Ok(None),
+            Err(ApiProblem::Conflict) => Ok(None),
+            Err(ApiProblem::NotFound) if !creates => Ok(None),
             Err(problem) => Err(problem),
         }
     }
 
-    async fn renew(&self, held: &Held) -> Result<Lease, ApiProblem> {
-        let spec = self.spec(held.lease.spec.as_ref(), false);
-        self.put(&Lease { spec: Some(spec), ..held.lease.clone() }).await
+    async fn renew(&self, lease: &Lease) -> Result<Lease, ApiProblem> {
+        let spec = self.spec(lease.spec.as_ref(), false);
+        self.put(&Lease { spec: Some(spec), ..lease.clone() }).await
     }
 
-    /// Leaves the lease to whoever comes next, if it is still at the version that was seen.
+    /// Leaves the lease to whoever comes next, if it is still ours.
     async fn give_up(self, held: Held) {
         self.fence.close();
-        let spec = held.lease.spec.clone().unwrap_or_default();
-        let spec = LeaseSpec { holder_identity: Some(String::new()), lease_duration_seconds: Some(1), ..spec };
-        if let Err(problem) = self.put(&Lease { spec: Some(spec), ..held.lease }).await {
-            tracing::debug!(%problem, "the lease could not be given up");
+        let mut lease = held.lease;
+        for _ in 0..TRIES {
+            let spec = lease.spec.clone().unwrap_or_default();
+            let lasts = i32::try_from(GIVEN_UP.as_secs()).ok();
+            let spec = LeaseSpec { holder_identity: Some(String::new()), lease_duration_seconds: lasts, ..spec };
+            match self.put(&Lease { spec: Some(spec), ..lease }).await {
+                Err(ApiProblem::Conflict) => match self.look().await {
+                    // A renewal was under way.
+                    Ok(Some(now)) if record(&now).holder == self.candidate.me => lease = now,
+                    _ => return,
+                },
+                Err(problem) => return tracing::debug!(%problem, "the lease could not be given up"),
+                Ok(_) => return,
+            }
         }
     }
 

@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::time::{Duration, Instant};
 
 use k8s_openapi::api::coordination::v1::Lease;
-use kube::api::Api;
+use kube::api::{Api, DeleteParams};
 
 use crate::harness::audit::{Request, requests};
 use crate::harness::iam::Iam;
@@ -78,6 +78,19 @@ async fn of_two_processes_one_acts_and_when_it_is_ended_the_other_does_at_once()
     rotated(&world, &iam).await;
     assert!(!changes(&world, &standby).is_empty());
     world.assert_nothing_secret_was_told(&(leader.log() + &standby.log())).await;
+}
+
+#[tokio::test]
+async fn a_lease_that_somebody_deletes_is_made_again_by_its_holder_and_nobody_else_acts() {
+    let (world, iam, lease) = world().await;
+    let (_leader, standby) = two(&world, &lease).await;
+    let first = holder(&world, &lease).await.unwrap();
+    let leases: Api<Lease> = Api::namespaced(world.admin.clone(), "registry-sts");
+    leases.delete(&lease, &DeleteParams::default()).await.unwrap();
+    let again = eventually("there is a lease again", || holder(&world, &lease)).await;
+    assert_eq!(again, first);
+    rotated(&world, &iam).await;
+    assert_eq!(changes(&world, &standby), []);
 }
 
 #[tokio::test]
