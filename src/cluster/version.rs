@@ -33,6 +33,14 @@ impl Version {
         }
     }
 
+    /// The object's uid; empty for one that is absent.
+    pub fn uid(&self) -> &str {
+        match self {
+            Self::Absent => "",
+            Self::At { uid, .. } => uid,
+        }
+    }
+
     /// Whether a watch that tells this version lags behind the one that is known. The API server's versions are
     /// decimal numbers that grow.
     pub(super) fn is_older_than(&self, known: &Self) -> bool {

@@ -90,10 +90,20 @@ pub(super) async fn keep(
     if let Err(failure) = hold(context, who, &memory.newest(resource), memory).await {
         return Err(Acted::Failed(failure));
     }
-    memory.backup = None;
+    let before = context.secrets.before_request(&who.namespace, &name);
     match backups::write(&context.client, who, known, &new).await {
-        Ok(_) => Ok(()),
-        Err(problem) => Err(failed(context, who, &problem).await),
+        Ok(version) => {
+            // Our own echo is no news.
+            context.secrets.saw(&who.namespace, &name, before.as_ref(), &version);
+            let (uid, resource_version) = (version.uid().to_owned(), version.resource_version().to_owned());
+            memory.backup = Some((version, Reference::Found(BackupSeen { uid, resource_version, backup: new })));
+            Ok(())
+        }
+        Err(problem) => {
+            context.secrets.lost(&who.namespace, &name);
+            memory.backup = None;
+            Err(failed(context, who, &problem).await)
+        }
     }
 }
 

@@ -113,10 +113,21 @@ async fn what_stood_there_is_kept_first_and_comes_back_byte_for_byte_beside_what
     assert_eq!(backup.type_.as_deref(), Some("Opaque"));
 
     // A rotated key is no reason to keep more, and others go on writing.
+    let from = until_quiet(&world, &operator.credential).await.len();
     let key = world.new_key(&iam.user).await;
     world.put_key("quay-user", &key).await;
     eventually("the key is written", || async { world.config("bundle").await.contains(&key.id).then_some(()) }).await;
     world.until_ready("example").await;
+    let asked = until_quiet(&world, &operator.credential).await;
+    let asked: Vec<(&str, &str)> = asked[from..]
+        .iter()
+        .filter(|r| !r.is_watch_keeping() && !r.is_event())
+        .map(|r| (r.verb.as_str(), r.name.as_str()))
+        .collect();
+    let backup_name = backup.metadata.name.as_deref().unwrap();
+    let expected =
+        [("get", "quay-user"), ("get", "bundle"), ("patch", backup_name), ("patch", "bundle"), ("patch", "example")];
+    assert_eq!(asked, expected, "one write more than without a backup");
     assert_eq!(layers(&backups(&world).await[0]), layers(&backup), "but it is noted which entry is ours");
     // What somebody changes of ours is put right, and is not what stood there before.
     let theirs =
