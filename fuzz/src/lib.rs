@@ -9,6 +9,8 @@ use std::sync::LazyLock;
 pub mod arn;
 #[path = "../../src/bundle/mod.rs"]
 pub mod bundle;
+#[path = "../../src/fingerprint.rs"]
+pub mod fingerprint;
 #[path = "../../src/place/mod.rs"]
 pub mod place;
 
