@@ -137,6 +137,11 @@ pub struct StsEndpoints {
 }
 
 impl Environment {
+    /// The region that requests to an `endpoint_url` are signed for.
+    pub fn signing_region(&self) -> String {
+        self.default_region.as_ref().map_or_else(|| "us-east-1".to_owned(), ToString::to_string)
+    }
+
     /// The STS hosts that pods with this environment ask.
     pub fn sts(&self) -> StsEndpoints {
         let Some(default_region) = self.default_region.as_ref().filter(|region| self.regional || is_opt_in(region))

@@ -11,6 +11,7 @@ use crate::place::{Bucket, Endpoint, StoragePath};
 use crate::plan::desired::WebIdentity;
 use crate::plan::key::AccessKey;
 use crate::reason::{Failure, Reason};
+use crate::registry::QuayVersion;
 
 /// Who assumes a role.
 #[derive(Clone)]
@@ -157,6 +158,14 @@ impl Target {
             self.certificates.as_deref().unwrap_or_default(),
         ];
         fingerprint(parts.into_iter().chain(self.kms_key_arn.as_deref()))
+    }
+}
+
+/// Whether a Quay's config-tool sends `AssumeRole` to the endpoint, if it is a URL and the Quay is known.
+pub fn endpoint_gets_sts(endpoint: &Endpoint, version: Option<QuayVersion>) -> Option<bool> {
+    match endpoint {
+        Endpoint::Url(_) => version.map(QuayVersion::asks_endpoint_url_for_roles),
+        Endpoint::Region(_) => None,
     }
 }
 

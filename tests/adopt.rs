@@ -4,10 +4,13 @@
 // A test that cannot go on has failed.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod golden;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
+use golden::differing;
 use registry_sts::adopt::{Adoption, offline, resource_name};
 use registry_sts::manifests::Manifests;
 use registry_sts::plan::desired::Allowed;
@@ -42,19 +45,7 @@ fn every_story_goes_as_it_is_told() {
             Ok(adoption) => (Some(adoption.manifests), adoption.notes),
             Err(why) => (None, why),
         };
-        for (file, text) in [("printed.yaml", printed), ("told.txt", Some(told.join("\n") + "\n"))] {
-            let path = story.join(file);
-            if std::env::var_os("UPDATE").is_some() {
-                match &text {
-                    Some(text) => fs::write(&path, text).unwrap(),
-                    None => drop(fs::remove_file(&path)),
-                }
-            }
-            if fs::read_to_string(&path).ok() != text {
-                let comes = text.unwrap_or_else(|| "(nothing)".into());
-                wrong.push(format!("{} is not what comes out:\n{comes}", path.display()));
-            }
-        }
+        wrong.extend(differing(&story, [("printed.yaml", printed), ("told.txt", Some(told.join("\n") + "\n"))]));
     }
     assert!(wrong.is_empty(), "{}\nUPDATE=1 writes what comes out.", wrong.join("\n"));
 }

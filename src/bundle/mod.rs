@@ -156,7 +156,7 @@ impl ConfigYaml {
 
     /// The digest of the entry of a name, if it is one of the driver that we write and says the same to all readers.
     pub fn digest(&self, name: &str) -> Option<String> {
-        match standing::entry(self.location(name)?).driver {
+        match self.standing_at(name)?.driver {
             StandingDriver::Sts(arguments) => Some(arguments.digest()),
             StandingDriver::StaticKeys(_) | StandingDriver::Other(_) | StandingDriver::Unclear(_) => None,
         }

@@ -106,21 +106,18 @@ impl Remembered {
 
     /// What stood at one of them; none where nothing did, or nothing that can be read by itself.
     pub fn standing(&self, location: &str) -> Option<StandingEntry> {
-        match self.locations.get(location)? {
-            Before::Absent => None,
-            Before::Present(piece) => {
-                piece.reading().filter(|pair| !pair.value.is_null()).map(|pair| standing::entry(&pair))
-            }
-        }
+        self.pair(location).map(|pair| standing::entry(&pair))
     }
 
     /// The same, as far as it tells where its blobs are.
     pub fn found(&self, location: &str) -> Option<FoundEntry> {
+        self.pair(location).map(|pair| FoundEntry::of(&pair.value))
+    }
+
+    fn pair(&self, location: &str) -> Option<Pair> {
         match self.locations.get(location)? {
             Before::Absent => None,
-            Before::Present(piece) => {
-                piece.reading().filter(|pair| !pair.value.is_null()).map(|pair| FoundEntry::of(&pair.value))
-            }
+            Before::Present(piece) => piece.reading().filter(|pair| !pair.value.is_null()),
         }
     }
 

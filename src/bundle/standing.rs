@@ -79,6 +79,11 @@ impl ConfigYaml {
         self.locations().iter().filter(|pair| !pair.value.is_null()).map(entry).collect()
     }
 
+    /// The location of a name; one without a value does not stand.
+    pub fn standing_at(&self, name: &str) -> Option<StandingEntry> {
+        self.location(name).filter(|pair| !pair.value.is_null()).map(entry)
+    }
+
     /// The names in `DISTRIBUTED_STORAGE_DEFAULT_LOCATIONS` that all readers read alike: what every blob is replicated to.
     pub fn default_locations(&self) -> Vec<&str> {
         let list = self.root.get(DEFAULTS).map(|pair| &pair.value);

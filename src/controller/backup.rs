@@ -9,7 +9,7 @@ use super::Context;
 use super::act::Acted;
 use super::memory::Memory;
 use super::principals::note;
-use super::report;
+use super::{reference, report};
 use crate::api::QuayStorage;
 use crate::api::quay_storage::DeletionPolicy;
 use crate::cluster::version::Version;
@@ -45,23 +45,12 @@ pub(super) async fn observe(
     Some((who.clone(), seen))
 }
 
-/// The backup as it stands now.
+/// The backup as it stands now. That it was read, and says nothing that could be used, is told by its version being known.
 pub(super) async fn read(context: &Context, who: &ResourceId) -> (Option<Version>, Reference<BackupSeen>) {
-    match backups::read(&context.client, who).await {
-        Ok(read) => (
-            Some(read.version),
-            read.content.map_or_else(
-                // That it was read, and says nothing that could be used, is told by its version being known.
-                || Reference::Unreadable { why: "it is somebody else's, or was changed by hand".into() },
-                Reference::Found,
-            ),
-        ),
-        Err(ApiProblem::NotFound) => (Some(Version::Absent), Reference::Missing),
-        Err(ApiProblem::Forbidden) => {
-            (None, Reference::Forbidden { grant: context.grants.bundle(&who.namespace).await })
-        }
-        Err(problem) => (None, Reference::Unreadable { why: problem.to_string() }),
-    }
+    let answer = backups::read(&context.client, who).await;
+    let (seen, version) = reference::of_secret(answer, context.grants.bundle(&who.namespace)).await;
+    let useless = || Reference::Unreadable { why: "it is somebody else's, or was changed by hand".into() };
+    (version, seen.and_then(|content| content.map_or_else(useless, Reference::Found)))
 }
 
 /// Keeps what stands, before it is written over: the finalizer comes first, so that no resource goes without its backup

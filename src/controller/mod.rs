@@ -10,6 +10,7 @@ mod observe;
 mod output;
 mod principals;
 mod reconcile;
+mod reference;
 mod report;
 mod requests;
 mod role_mode;

@@ -8,16 +8,16 @@ use kube::{Resource as _, ResourceExt as _};
 
 use super::memory::{Inputs, LastWrites, LocationInput, Memory, ProofInput};
 use super::principals::{self, note};
-use super::{Context, Stored, backup, consumer, output};
+use super::{Context, Stored, backup, consumer, output, reference};
 use crate::api::QuayStorage;
 use crate::api::quay_storage::Mode;
 use crate::arn::RoleArn;
+use crate::cluster::secrets;
 use crate::cluster::version::Version;
-use crate::cluster::{ApiProblem, secrets};
 use crate::fingerprint::{fingerprint, hex};
 use crate::plan::claim::{self, Claimant};
 use crate::plan::desired::Desired;
-use crate::plan::observation::{BundleSecret, ObservedBundle, ObservedLocation, Reference};
+use crate::plan::observation::{ObservedBundle, ObservedLocation, Reference};
 use crate::plan::{Approval, Left, Observation, ProofState};
 use crate::proof::Question;
 use crate::requests::Requests;
@@ -184,23 +184,13 @@ async fn observe_bundle(
         return output::observe(context, who, desired, source, memory).await;
     }
     let before = context.secrets.before_request(&who.namespace, &desired.consumer.bundle);
-    let (bundle, version) = read_bundle(context, who, &desired.consumer.bundle).await;
+    let answer = secrets::read_bundle(&context.client, &who.namespace, &desired.consumer.bundle).await;
+    let (bundle, version) = reference::of_secret(answer, context.grants.bundle(&who.namespace)).await;
     note(context, who, &desired.consumer.bundle, before.as_ref(), version.as_ref());
     if let Reference::Found(secret) = &bundle {
         memory.written = Some(LastWrites::of(&desired.consumer.bundle, secret));
     }
     (ObservedBundle::Read(Box::new(bundle)), version.map(|version| (version, None)))
-}
-
-async fn read_bundle(context: &Context, who: &ResourceId, name: &str) -> (Reference<BundleSecret>, Option<Version>) {
-    match secrets::read_bundle(&context.client, &who.namespace, name).await {
-        Ok(read) => (Reference::Found(read.content), Some(read.version)),
-        Err(ApiProblem::NotFound) => (Reference::Missing, Some(Version::Absent)),
-        Err(ApiProblem::Forbidden) => {
-            (Reference::Forbidden { grant: context.grants.bundle(&who.namespace).await }, None)
-        }
-        Err(problem) => (Reference::Unreadable { why: problem.to_string() }, None),
-    }
 }
 
 /// The other resources of the same bundle, whether they name it or their registry does.

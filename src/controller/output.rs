@@ -1,11 +1,11 @@
 //! Observing an output and the Secret that it is made from.
 
-use super::Context;
 use super::memory::{LastWrites, Memory};
 use super::observe::Versions;
 use super::principals::note;
+use super::{Context, reference};
+use crate::cluster::secrets;
 use crate::cluster::version::Version;
-use crate::cluster::{ApiProblem, secrets};
 use crate::plan::desired::Desired;
 use crate::plan::observation::{ObservedBundle, Reference};
 use crate::plan::output::{OutputSeen, WholeSecret};
@@ -35,15 +35,9 @@ async fn read(
     name: &str,
 ) -> (Reference<WholeSecret>, Option<Version>) {
     let before = context.secrets.before_request(&who.namespace, name);
-    let (secret, version) = match secrets::read_whole(&context.client, &who.namespace, name).await {
-        Ok(read) => (Reference::Found(read.content), Some(read.version)),
-        Err(ApiProblem::NotFound) => (Reference::Missing, Some(Version::Absent)),
-        Err(ApiProblem::Forbidden) => {
-            let grant = context.grants.secrets(&who.namespace, &desired.consumer).await;
-            (Reference::Forbidden { grant }, None)
-        }
-        Err(problem) => (Reference::Unreadable { why: problem.to_string() }, None),
-    };
+    let answer = secrets::read_whole(&context.client, &who.namespace, name).await;
+    let grant = context.grants.secrets(&who.namespace, &desired.consumer);
+    let (secret, version) = reference::of_secret(answer, grant).await;
     note(context, who, name, before.as_ref(), version.as_ref());
     (secret, version)
 }

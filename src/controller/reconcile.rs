@@ -71,7 +71,7 @@ pub(super) async fn pass(stored: Arc<Stored>, context: Arc<Context>) -> Result<A
     let resource = memory.newest(resource);
     let is_new = memory.met != resource.metadata.generation;
     memory.met = resource.metadata.generation;
-    let passed = pass_over(&context, &who, &resource, is_new, &mut memory).await;
+    let passed = Box::pin(pass_over(&context, &who, &resource, is_new, &mut memory)).await;
     context.remember(&who, memory);
     if context.resources.get(&ObjectRef::new(&who.name).within(&who.namespace)).is_none() {
         // It went meanwhile, and what this pass noted is nobody's.
@@ -130,7 +130,7 @@ async fn pass_over(
         // The watch tells when it is complete; the limit is for a watch that never says anything.
         return Ok(Action::requeue(UNWATCHED_RETRY));
     }
-    let (seen, mut plan, acted) = look_and_act(context, who, resource, &desired, health, memory).await;
+    let (seen, mut plan, acted) = Box::pin(look_and_act(context, who, resource, &desired, health, memory)).await;
     if let Some(wait) = seen.wait {
         // Answers are about to come; they are reported, and written, together.
         return Ok(Action::requeue(wait));

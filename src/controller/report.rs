@@ -45,8 +45,7 @@ pub(super) async fn written(context: &Context, resource: &QuayStorage, write: &B
             format!("Wrote {what} into config.yaml of Secret {output}, and all else as Secret {source} has it.")
         }
     };
-    tracing::info!(resource = %resource.name_any(), namespace = resource.namespace().unwrap_or_default(), "{note}");
-    publish(context, resource.object_ref(&()), EventType::Normal, "BundleWritten", "Write", note).await;
+    tell(context, resource, EventType::Normal, "BundleWritten", "Write", note).await;
 }
 
 /// Tells of an annotation that was added to a service account.
@@ -55,16 +54,14 @@ pub(super) async fn annotated(context: &Context, resource: &QuayStorage, annotat
     let note = format!(
         "Added annotation {ROLE_ARN} with {role} to service account {account}. Restart Quay's pods: they get the role when they start."
     );
-    tracing::info!(resource = %resource.name_any(), namespace = resource.namespace().unwrap_or_default(), "{note}");
-    publish(context, resource.object_ref(&()), EventType::Normal, "AccountAnnotated", "Annotate", note).await;
+    tell(context, resource, EventType::Normal, "AccountAnnotated", "Annotate", note).await;
 }
 
 /// Tells of a workload that was rolled.
 pub(super) async fn rolled(context: &Context, resource: &QuayStorage, roll: &Roll, bundle: &str) {
     let note =
         format!("Rolled {}: its pods were created before the last write into Secret {bundle}.", roll.runner.called());
-    tracing::info!(resource = %resource.name_any(), namespace = resource.namespace().unwrap_or_default(), "{note}");
-    publish(context, resource.object_ref(&()), EventType::Normal, "WorkloadRolled", "Roll", note).await;
+    tell(context, resource, EventType::Normal, "WorkloadRolled", "Roll", note).await;
 }
 
 /// Warns of keys in the bundle of a registry that the Quay operator gives a role.
@@ -72,8 +69,7 @@ pub(super) async fn role_mode(context: &Context, resource: &QuayStorage, registr
     let note = format!(
         "The Quay operator gives QuayRegistry {registry} a role of its own, and blocks the rollout of a bundle with keys."
     );
-    tracing::warn!(resource = %resource.name_any(), namespace = resource.namespace().unwrap_or_default(), "{note}");
-    publish(context, resource.object_ref(&()), EventType::Warning, "QuayOperatorHasRole", "Look", note).await;
+    tell(context, resource, EventType::Warning, "QuayOperatorHasRole", "Look", note).await;
 }
 
 /// Tells that a bundle got back what stood there before.
@@ -128,8 +124,7 @@ async fn ended(
 /// Tells that what runs Quay could not be rolled at the end.
 pub(super) async fn not_rolled(context: &Context, resource: &QuayStorage, failure: &Failure) {
     let note = format!("Quay was not rolled after the bundle got back what stood there: {}", failure.message);
-    tracing::warn!(resource = %resource.name_any(), namespace = resource.namespace().unwrap_or_default(), "{note}");
-    publish(context, resource.object_ref(&()), EventType::Warning, failure.reason.as_str(), "Roll", note).await;
+    tell(context, resource, EventType::Warning, failure.reason.as_str(), "Roll", note).await;
 }
 
 /// Tells of the locations that left the spec: their entries stay, for Quay's database may point to them.
@@ -205,6 +200,16 @@ async fn tell_of_transition(
     let is_wanted = ready_now.status == "True" || ready_now.reason == Reason::Suspended.as_str();
     let kind = if is_wanted { EventType::Normal } else { EventType::Warning };
     publish(context, resource.object_ref(&()), kind, &ready_now.reason, "Prove", ready_now.message).await;
+}
+
+/// Logs a note, and publishes it.
+async fn tell(context: &Context, resource: &QuayStorage, kind: EventType, reason: &str, action: &str, note: String) {
+    let (name, namespace) = (resource.name_any(), resource.namespace().unwrap_or_default());
+    match kind {
+        EventType::Normal => tracing::info!(resource = %name, namespace, "{note}"),
+        EventType::Warning => tracing::warn!(resource = %name, namespace, "{note}"),
+    }
+    publish(context, resource.object_ref(&()), kind, reason, action, note).await;
 }
 
 /// Events are a courtesy: one that cannot be written is logged, and nothing waits for it.

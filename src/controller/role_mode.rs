@@ -7,7 +7,7 @@ use crate::api::QuayStorage;
 use crate::cluster::{ApiProblem, workloads};
 use crate::consumer::Consumer;
 use crate::plan::Desired;
-use crate::plan::desired::Auth;
+use crate::plan::desired::{Auth, Wanted};
 use crate::plan::observation::Reference;
 use crate::resource::ResourceId;
 use crate::rollout::WorkloadSeen;
@@ -24,7 +24,7 @@ pub(super) async fn note(
     desired: &Desired,
     memory: &mut Memory,
 ) -> Option<String> {
-    let has_key = |wanted: &crate::plan::desired::Wanted| matches!(wanted.auth, Auth::AccessKey { .. });
+    let has_key = |wanted: &Wanted| matches!(wanted.auth, Auth::AccessKey { .. });
     let registry = desired.consumer.registry.as_ref()?;
     if !desired.locations.iter().any(|location| location.wanted.as_ref().is_ok_and(has_key)) {
         return None;

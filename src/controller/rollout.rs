@@ -1,14 +1,14 @@
 //! Following what runs Quay until it runs what was written, and rolling it where that is asked for.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use k8s_openapi::jiff::Timestamp;
-use secrecy::ExposeSecret as _;
+use secrecy::{ExposeSecret as _, SecretSlice};
 
 use super::act::LOOKS;
 use super::memory::{Memory, Rollout, RolloutOf};
-use super::{Context, report, role_mode};
+use super::{Context, reference, report, role_mode};
 use crate::api::QuayStorage;
 use crate::bundle::has_same_storage;
 use crate::cluster::{ApiProblem, secrets, workloads};
@@ -16,8 +16,9 @@ use crate::consumer::Consumer;
 use crate::plan::observation::Reference;
 use crate::plan::{Desired, Plan, Standings};
 use crate::reason::{Failure, Reason};
+use crate::registry::is_rendered;
 use crate::resource::ResourceId;
-use crate::rollout::{self, Bundle, Roll, Runner, Runners, Runs, WorkloadSeen};
+use crate::rollout::{self, Bundle, Roll, Runners, Runs, WorkloadSeen};
 use crate::status::Written;
 
 /// No watch tells of workloads: they are looked at again after a share of the time since the write, within these.
@@ -26,9 +27,6 @@ const LATEST: Duration = Duration::from_mins(5);
 const SHARE: u32 = 4;
 /// What has not come about after that long does not come about by itself.
 const PATIENCE: Duration = Duration::from_hours(24);
-
-/// What the Quay operator calls the Secrets that it renders, after the registry's name.
-const RENDERED: &str = "-quay-config-secret";
 
 /// What is known of the rollout.
 pub(super) struct Followed {
@@ -127,28 +125,44 @@ pub(super) async fn roll(
 async fn read_all(context: &Context, who: &ResourceId, consumer: &Consumer) -> Vec<Reference<WorkloadSeen>> {
     let mut all = Vec::with_capacity(consumer.runners.workloads.len());
     for runner in &consumer.runners.workloads {
-        let mut seen = read(context, who, runner, consumer.runners.are_rolled).await;
-        if let (Reference::Found(seen), Some(registry)) = (&mut seen, &consumer.registry) {
-            seen.has_it = rendered(context, who, (registry, &consumer.bundle), seen).await;
-        }
-        all.push(seen);
+        let answer = workloads::read(&context.client, &who.namespace, runner.kind, &runner.name).await;
+        all.push(reference::of(answer, grant(context, who, consumer.runners.are_rolled)).await);
+    }
+    if let Some(registry) = &consumer.registry {
+        compare(context, who, (registry, &consumer.bundle), &mut all).await;
     }
     all
 }
 
-/// Whether what the Quay operator rendered, and a workload mounts, says of storage what the bundle says; none where that is
-/// not known.
-async fn rendered(
+/// Notes whether what the Quay operator rendered, and each workload mounts, says of storage what the bundle says, where that
+/// can be known. Workloads mostly mount the same.
+async fn compare(
     context: &Context,
     who: &ResourceId,
     (registry, bundle): (&str, &str),
-    seen: &WorkloadSeen,
-) -> Option<bool> {
-    let is_rendered = |name: &&String| name.strip_prefix(registry).is_some_and(|rest| rest.starts_with(RENDERED));
-    let name = seen.mounts.iter().find(is_rendered)?;
-    let read = |name| secrets::read_bundle(&context.client, &who.namespace, name);
-    let (bundle, rendered) = (read(bundle).await.ok()?.content, read(name).await.ok()?.content);
-    has_same_storage(bundle.config?.expose_secret(), rendered.config?.expose_secret())
+    workloads: &mut [Reference<WorkloadSeen>],
+) {
+    let mut config = None;
+    let mut known: BTreeMap<String, Option<bool>> = BTreeMap::new();
+    for workload in workloads {
+        let Reference::Found(seen) = workload else { continue };
+        let Some(name) = seen.mounts.iter().find(|name| is_rendered(registry, name)) else { continue };
+        if !known.contains_key(name) {
+            if config.is_none() {
+                config = Some(read_config(context, who, bundle).await);
+            }
+            let rendered = read_config(context, who, name).await;
+            let both = config.as_ref().and_then(Option::as_ref).zip(rendered.as_ref());
+            let same =
+                both.and_then(|(bundle, rendered)| has_same_storage(bundle.expose_secret(), rendered.expose_secret()));
+            known.insert(name.clone(), same);
+        }
+        seen.has_it = known.get(name).copied().flatten();
+    }
+}
+
+async fn read_config(context: &Context, who: &ResourceId, secret: &str) -> Option<SecretSlice<u8>> {
+    secrets::read_bundle(&context.client, &who.namespace, secret).await.ok()?.content.config
 }
 
 /// The pods that were created in a second, if all are known.
@@ -185,15 +199,6 @@ async fn act(
         }
     }
     rollout::judge(runners, bundle, &seen)
-}
-
-async fn read(context: &Context, who: &ResourceId, runner: &Runner, are_rolled: bool) -> Reference<WorkloadSeen> {
-    match workloads::read(&context.client, &who.namespace, runner.kind, &runner.name).await {
-        Ok(seen) => Reference::Found(seen),
-        Err(ApiProblem::NotFound) => Reference::Missing,
-        Err(ApiProblem::Forbidden) => Reference::Forbidden { grant: grant(context, who, are_rolled).await },
-        Err(problem) => Reference::Unreadable { why: problem.to_string() },
-    }
 }
 
 /// What keeps a workload from being rolled is what is then known of it.

@@ -11,7 +11,7 @@ use crate::consumer::{Consumer, Environment, StsEndpoints};
 use crate::place::{Bucket, Endpoint, LocationName, Malformed, Place, StoragePath};
 use crate::reason::{Failure, Reason};
 use crate::registry::{QuayVersion, account_of};
-use crate::target::{Principal, Target, same_partition, sts_endpoints};
+use crate::target::{Principal, Target, endpoint_gets_sts, same_partition, sts_endpoints};
 
 /// A spec that can be acted on. A location that cannot does not stop the others.
 #[derive(Clone, Debug)]
@@ -112,17 +112,13 @@ impl Wanted {
         (sts, environment): (StsEndpoints, &Environment),
         version: Option<QuayVersion>,
     ) -> Target {
-        let region = environment.default_region.as_ref();
         Target {
             principal,
             role: Some(role),
             sts,
             endpoint: self.endpoint.clone(),
-            endpoint_gets_sts: match &self.endpoint {
-                Endpoint::Url(_) => version.map(QuayVersion::asks_endpoint_url_for_roles),
-                Endpoint::Region(_) => None,
-            },
-            signing_region: region.map_or_else(|| "us-east-1".to_owned(), ToString::to_string),
+            endpoint_gets_sts: endpoint_gets_sts(&self.endpoint, version),
+            signing_region: environment.signing_region(),
             bucket: self.bucket.clone(),
             storage_path: self.storage_path.clone(),
             kms_key_arn: self.kms_key_arn.clone(),

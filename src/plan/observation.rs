@@ -44,6 +44,18 @@ pub enum Reference<T> {
     },
 }
 
+impl<T> Reference<T> {
+    /// What of that which was found is meant.
+    pub fn and_then<U>(self, meant: impl FnOnce(T) -> Reference<U>) -> Reference<U> {
+        match self {
+            Self::Found(found) => meant(found),
+            Self::Missing => Reference::Missing,
+            Self::Forbidden { grant } => Reference::Forbidden { grant },
+            Self::Unreadable { why } => Reference::Unreadable { why },
+        }
+    }
+}
+
 /// One location as it was seen, in the order of the spec.
 #[derive(Clone)]
 pub struct ObservedLocation {

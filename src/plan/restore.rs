@@ -10,9 +10,9 @@ use super::key::AccessKey;
 use super::observation::BundleSecret;
 use crate::arn::Partition;
 use crate::bundle::{ConfigYaml, Edit, Refusal, Remembered, StandingArguments, StandingDriver, StandingEntry};
-use crate::consumer::{Consumer, Environment};
+use crate::consumer::Consumer;
 use crate::place::{Endpoint, LocationName, Place, S3Host};
-use crate::target::{Principal, Target, same_partition, sts_endpoints};
+use crate::target::{Principal, Target, endpoint_gets_sts, same_partition, sts_endpoints};
 
 /// What `s3.amazonaws.com` is the host of.
 const FIRST_REGION: &str = "us-east-1";
@@ -72,13 +72,13 @@ pub fn plan(
     }
     let stands_again = |name: &str| layers.iter().any(|layer| layer.stands_in(&before, name));
     let is_ours = |name: &str| before.digest(name).is_some_and(|digest| backup.wrote(bundle, name, &digest));
-    if covered.iter().all(|name| stands_again(name)) {
+    let gone: Vec<&str> = covered.into_iter().filter(|name| !stands_again(name)).collect();
+    if gone.is_empty() {
         return Ok(Restoration::Done);
     }
-    if let Some(changed) = covered.iter().find(|name| !is_ours(name) && !stands_again(name)) {
+    if let Some(changed) = gone.iter().find(|name| !is_ours(name)) {
         return Err(format!("somebody has changed location {changed} since"));
     }
-    let gone: Vec<&str> = covered.into_iter().filter(|name| !stands_again(name)).collect();
     for name in &gone {
         let name: LocationName = name.parse().map_err(|_| format!("{name} is no name of a location"))?;
         let now = before.entry(&name).and_then(|entry| entry.place);
@@ -95,11 +95,8 @@ pub fn plan(
         }
     }
     let Some((document, config)) = new else { return Ok(Restoration::Done) };
-    let standing = |name: &str| {
-        document.standing().into_iter().find(|entry| entry.name.as_ref().is_some_and(|named| named.as_str() == name))
-    };
     let entry = |name: &&str| {
-        let target = target(standing(name), consumer, allowed).map_err(|why| unproven(name, &why));
+        let target = target(document.standing_at(name), consumer, allowed).map_err(|why| unproven(name, &why));
         Entry { location: (*name).to_owned(), target }
     };
     let targets = gone.iter().map(entry).collect();
@@ -173,18 +170,17 @@ fn of_key(
         (None, Some(url)) => Endpoint::Url(allowed.endpoint(url.clone()).map_err(|failure| failure.message)?),
         (None, None) => return Err("it names no region".into()),
     };
-    let environment: &Environment = &consumer.environment;
+    let environment = &consumer.environment;
     let sts = match &arguments.role_arn {
         Some(role) => same_partition(role, &endpoint).and_then(|()| sts_endpoints(environment, role)),
         None => Ok(environment.sts()),
     };
-    let gets_sts = consumer.version.map(crate::registry::QuayVersion::asks_endpoint_url_for_roles);
     Ok(Target {
         principal: Principal::Key(key),
         role: arguments.role_arn.clone(),
         sts: sts.map_err(|failure| failure.message)?,
-        endpoint_gets_sts: gets_sts.filter(|_| matches!(endpoint, Endpoint::Url(_))),
-        signing_region: environment.default_region.as_ref().map_or_else(|| "us-east-1".into(), ToString::to_string),
+        endpoint_gets_sts: endpoint_gets_sts(&endpoint, consumer.version),
+        signing_region: environment.signing_region(),
         endpoint,
         bucket: arguments.bucket.clone(),
         storage_path: arguments.storage_path.clone(),

@@ -4,6 +4,7 @@ use crate::api::QuayStorageSpec;
 use crate::api::quay::{ConsumerEnv, StsRegionalEndpoints, Workload};
 use crate::consumer::{Consumer, Environment};
 use crate::reason::{Failure, Reason};
+use crate::registry::{RENDERED, is_rendered};
 use crate::rollout::{Runner, Runners};
 
 use super::desired::parsed;
@@ -28,9 +29,6 @@ pub struct Output {
     /// The name of the Secret that is read.
     pub source: String,
 }
-
-/// What the Quay operator calls the Secrets that it renders, and deletes when they are old, after the registry's name.
-const RENDERED: &str = "-quay-config-secret";
 
 /// Two answers to one question: nobody could tell later which one was meant.
 const BESIDE_REGISTRY: &str = "consumerEnv is given beside registryRef: remove it. With registryRef the environment of Quay's pods is read from the QuayRegistry (overrides.env of components quay and mirror).";
@@ -84,11 +82,11 @@ impl Source {
             ));
         }
         let registry = spec.registry_ref.as_ref().map(|registry| registry.name.as_str());
-        let is_rendered = match registry {
-            Some(registry) => output.strip_prefix(registry).is_some_and(|rest| rest.starts_with(RENDERED)),
+        let is_taken = match registry {
+            Some(registry) => is_rendered(registry, output),
             None => output.contains(RENDERED),
         };
-        if is_rendered {
+        if is_taken {
             return refused(format!(
                 "outputSecret {output} is named as the Secrets that the Quay operator renders for a registry (<registry>{RENDERED}…) and deletes when they are old. Name another, for example {source}-sts."
             ));

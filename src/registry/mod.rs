@@ -52,6 +52,14 @@ pub enum ObjectStorage {
     Unmanaged,
 }
 
+/// What the Quay operator calls the Secrets that it renders, and deletes when they are old, after the registry's name.
+pub const RENDERED: &str = "-quay-config-secret";
+
+/// Whether a Secret is named as those that the Quay operator renders for a registry.
+pub fn is_rendered(registry: &str, secret: &str) -> bool {
+    secret.strip_prefix(registry).is_some_and(|rest| rest.starts_with(RENDERED))
+}
+
 /// The service account that the pods of a registry run as.
 pub fn account_of(registry: &str) -> String {
     format!("{registry}-quay-app")

@@ -4,6 +4,8 @@
 // A test that cannot go on has failed.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "../golden/mod.rs"]
+mod golden;
 mod observed;
 
 use std::collections::BTreeMap;
@@ -22,6 +24,7 @@ use secrecy::ExposeSecret as _;
 use serde::Deserialize;
 use serde_yaml::Value;
 
+use golden::differing;
 use observed::{Undesired, desired, observe, runs};
 
 const NOW: &str = "2026-01-02T03:04:05Z";
@@ -73,19 +76,7 @@ fn every_story_goes_as_it_is_told() {
     assert!(stories.len() >= 10, "there are {} stories", stories.len());
     let mut wrong = Vec::new();
     for story in &stories {
-        for (file, text) in told(story) {
-            let path = story.join(file);
-            if std::env::var_os("UPDATE").is_some() {
-                match &text {
-                    Some(text) => fs::write(&path, text).unwrap(),
-                    None => drop(fs::remove_file(&path)),
-                }
-            }
-            if fs::read_to_string(&path).ok() != text {
-                let comes = text.unwrap_or_else(|| "(nothing)".into());
-                wrong.push(format!("{} is not what comes out:\n{comes}", path.display()));
-            }
-        }
+        wrong.extend(differing(story, told(story)));
     }
     assert!(wrong.is_empty(), "{}\nUPDATE=1 writes what comes out.", wrong.join("\n"));
 }

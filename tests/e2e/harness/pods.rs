@@ -5,7 +5,7 @@ use std::time::Duration;
 use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{Api, ListParams, Patch, PatchParams};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::world::{World, apply, eventually};
@@ -31,15 +31,18 @@ pub(crate) fn kubelet(world: &World) -> AbortOnDropHandle<()> {
     AbortOnDropHandle::new(task)
 }
 
+/// Of pods that mount a Secret.
+fn template(app: &str, secret: &str) -> Value {
+    json!({"metadata": {"labels": {"app": app}}, "spec": {
+        "containers": [{"name": "quay", "image": "quay.example/quay"}],
+        "volumes": [{"name": "config", "secret": {"secretName": secret}}]}})
+}
+
 /// A Deployment of two pods that mount a Secret, all of them available.
 pub(crate) async fn put_deployment(world: &World, name: &str, secret: &str) {
-    let labels = json!({"app": name});
-    let spec = json!({"containers": [{"name": "quay", "image": "quay.example/quay"}],
-        "volumes": [{"name": "config", "secret": {"secretName": secret}}]});
     let deployment = json!({"apiVersion": "apps/v1", "kind": "Deployment",
         "metadata": {"name": name, "namespace": world.namespace},
-        "spec": {"replicas": 2, "selector": {"matchLabels": labels},
-            "template": {"metadata": {"labels": labels}, "spec": spec}}});
+        "spec": {"replicas": 2, "selector": {"matchLabels": {"app": name}}, "template": template(name, secret)}});
     apply(&world.admin, &deployment).await;
     until_available(world, name).await;
 }
@@ -56,13 +59,9 @@ pub(crate) async fn until_available(world: &World, name: &str) {
 
 /// A `StatefulSet` of two pods that mount a Secret, both of them ready.
 pub(crate) async fn put_stateful_set(world: &World, name: &str, secret: &str) {
-    let labels = json!({"app": name});
-    let spec = json!({"containers": [{"name": "quay", "image": "quay.example/quay"}],
-        "volumes": [{"name": "config", "secret": {"secretName": secret}}]});
     let set = json!({"apiVersion": "apps/v1", "kind": "StatefulSet",
         "metadata": {"name": name, "namespace": world.namespace},
-        "spec": {"replicas": 2, "serviceName": name, "selector": {"matchLabels": labels},
-            "template": {"metadata": {"labels": labels}, "spec": spec}}});
+        "spec": {"replicas": 2, "serviceName": name, "selector": {"matchLabels": {"app": name}}, "template": template(name, secret)}});
     apply(&world.admin, &set).await;
     eventually("both pods are ready", || async {
         let status = world.api::<StatefulSet>().get(name).await.unwrap().status.unwrap_or_default();
