@@ -1,5 +1,6 @@
 //! `registry-sts run`
 
+use std::collections::BTreeSet;
 use std::process;
 use std::time::Duration;
 
@@ -36,12 +37,12 @@ const NO_TRACES: [&str; 4] = ["aws_sdk", "aws_sigv4", "aws_smithy", "aws_runtime
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   registry-sts run
-  registry-sts run --namespace quay --no-leader-election
+  registry-sts run --namespace quay --namespace mirror --no-leader-election
   registry-sts run --allow-endpoint https://minio.example.com:9000")]
 pub(super) struct Run {
-    /// Work in this namespace only, instead of in all.
-    #[arg(long, value_name = "NAMESPACE")]
-    namespace: Option<String>,
+    /// Work in this namespace only, instead of in all; repeat it for several.
+    #[arg(long = "namespace", value_name = "NAMESPACE", value_parser = namespace)]
+    namespaces: Vec<String>,
 
     #[command(flatten)]
     reach: Reach,
@@ -53,9 +54,21 @@ pub(super) struct Run {
     #[arg(long, value_name = "CALLS", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
     sts_rate: u32,
 
+    /// Pass over at most so many resources at the same time, and make so many proofs.
+    #[arg(long, value_name = "COUNT", default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..))]
+    concurrency: u16,
+
     /// What to log: error, warn, info, debug, or a filter such as registry_sts=debug.
     #[arg(long, value_name = "FILTER", default_value = "info", env = "RUST_LOG")]
     log: String,
+}
+
+/// A namespace's name; an empty one would mean all of them.
+fn namespace(name: &str) -> Result<String, &'static str> {
+    let is_inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    let is_label = (1..=63).contains(&name.len()) && name.bytes().all(is_inner);
+    let is_name = is_label && !name.starts_with('-') && !name.ends_with('-');
+    is_name.then(|| name.to_owned()).ok_or("expected a namespace's name: lower-case letters, digits and hyphens")
 }
 
 impl Run {
@@ -74,8 +87,12 @@ impl Run {
         let Membership { client, fence, election } = self.election.join(config)?;
         let aws = self.reach.aws(fence)?;
         tracing::info!(version = env!("CARGO_PKG_VERSION"), endpoints = aws.configured_endpoints(), "started");
-        let options =
-            Options { namespace: self.namespace, allowed: self.reach.allowed(), sts_calls_per_second: self.sts_rate };
+        let options = Options {
+            namespaces: BTreeSet::from_iter(self.namespaces).into_iter().collect(),
+            allowed: self.reach.allowed(),
+            sts_calls_per_second: self.sts_rate,
+            concurrency: self.concurrency,
+        };
         let leads = CancellationToken::new();
         let Some(election) = election else {
             leads.cancel();

@@ -5,6 +5,7 @@ use k8s_openapi::api::authorization::v1::{ResourceAttributes, SelfSubjectAccessR
 use kube::api::{Api, PostParams};
 use tokio::sync::OnceCell;
 
+use super::secret_watches::Scope;
 use crate::consumer::Consumer;
 
 /// Who the operator is where nobody tells: what deploy/ makes it.
@@ -99,12 +100,12 @@ impl Grants {
     }
 }
 
-/// Whether the operator may list and watch the Secrets of a namespace now.
-pub(super) async fn may_watch(client: &kube::Client, namespace: &str) -> bool {
+/// Whether the operator may list and watch these Secrets now.
+pub(super) async fn may_watch(client: &kube::Client, scope: &Scope) -> bool {
     let reviews: Api<SelfSubjectAccessReview> = Api::all(client.clone());
     for verb in ["list", "watch"] {
         let attributes = ResourceAttributes {
-            namespace: Some(namespace.into()),
+            namespace: scope.namespace().map(str::to_owned),
             resource: Some("secrets".into()),
             verb: Some(verb.into()),
             ..ResourceAttributes::default()

@@ -17,6 +17,8 @@ pub mod workloads;
 use std::future::Future;
 use std::time::Duration;
 
+use kube::runtime::watcher;
+
 /// How long one request to the API server may take. kube sets no limit of its own.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -55,6 +57,17 @@ impl From<&kube::Error> for ApiProblem {
                 code => Self::Refused { code, reason: status.reason.clone() },
             },
             _ => Self::Unreachable,
+        }
+    }
+}
+
+impl From<&watcher::Error> for ApiProblem {
+    fn from(error: &watcher::Error) -> Self {
+        match error {
+            watcher::Error::InitialListFailed(error)
+            | watcher::Error::WatchStartFailed(error)
+            | watcher::Error::WatchFailed(error) => Self::from(error),
+            watcher::Error::WatchError(_) | watcher::Error::NoResourceVersion => Self::Unreachable,
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
 use futures::{StreamExt as _, pin_mut};
 use k8s_openapi::api::core::v1::Namespace;
@@ -10,6 +11,11 @@ use kube::runtime::WatchStreamExt as _;
 use kube::runtime::watcher::{self, Event};
 use kube::{Client, ResourceExt as _};
 use tokio_util::sync::CancellationToken;
+
+use super::ApiProblem;
+
+/// How often it is looked whether they may be seen by now.
+const REFUSED_RETRY: Duration = Duration::from_mins(5);
 
 /// The names of the namespaces that are being deleted.
 #[derive(Clone, Default)]
@@ -24,7 +30,15 @@ impl TerminatingNamespaces {
     /// Follows the namespaces for ever, and cancels `looked` once the first look has had an answer. Without the right
     /// to look nothing is known, and nothing else suffers.
     pub async fn follow(self, client: Client, looked: CancellationToken) {
-        let namespaces: Api<PartialObjectMeta<Namespace>> = Api::all(client);
+        loop {
+            self.follow_until_refused(&client, &looked).await;
+            looked.cancel();
+            tokio::time::sleep(REFUSED_RETRY).await;
+        }
+    }
+
+    async fn follow_until_refused(&self, client: &Client, looked: &CancellationToken) {
+        let namespaces: Api<PartialObjectMeta<Namespace>> = Api::all(client.clone());
         let events = watcher::watcher(namespaces, watcher::Config::default().page_size(50)).default_backoff();
         pin_mut!(events);
         let mut listed = HashSet::new();
@@ -47,8 +61,12 @@ impl TerminatingNamespaces {
                     known.remove(&namespace.name_any());
                 }
                 Err(error) => {
-                    tracing::debug!(%error, "namespaces cannot be watched");
+                    let problem = ApiProblem::from(&error);
+                    tracing::debug!(%problem, "namespaces cannot be watched");
                     looked.cancel();
+                    if problem == ApiProblem::Forbidden {
+                        return;
+                    }
                 }
             }
         }

@@ -72,8 +72,62 @@ pub async fn seen(client: &Client, grants: &Grants, namespace: &str, name: &str)
 }
 
 /// The registries.
+pub struct Registries(Seen);
+
+enum Seen {
+    /// One watch sees all namespaces.
+    Everywhere(Followed),
+    /// Each namespace that was named has a watch of its own.
+    In(HashMap<String, Followed>),
+}
+
+impl Registries {
+    /// No watch yet. A resource of which the registry changes is sent to `changed`. Only these namespaces are looked
+    /// into; all, if there is none.
+    pub fn new(client: &Client, namespaces: &[String], changed: &mpsc::UnboundedSender<ResourceId>) -> Self {
+        let followed = |namespace: Option<String>| Followed {
+            client: client.clone(),
+            namespace,
+            known: Arc::default(),
+            changed: changed.clone(),
+        };
+        if namespaces.is_empty() {
+            return Self(Seen::Everywhere(followed(None)));
+        }
+        let each = namespaces.iter().map(|namespace| (namespace.clone(), followed(Some(namespace.clone()))));
+        Self(Seen::In(each.collect()))
+    }
+
+    /// Notes which registry a resource refers to. The first reference of all starts the watch.
+    pub fn refer(&self, who: &ResourceId, registry: &str) {
+        if let Some(followed) = self.of(&who.namespace) {
+            followed.refer(who, registry);
+        }
+    }
+
+    /// A resource refers to none any more. The last one takes the watch along.
+    pub fn forget(&self, who: &ResourceId) {
+        if let Some(followed) = self.of(&who.namespace) {
+            followed.forget(who);
+        }
+    }
+
+    /// What is known of a registry now. Nobody is asked.
+    pub fn look(&self, namespace: &str, name: &str) -> Look {
+        self.of(namespace).map_or(Look::Missing, |followed| followed.lock().look(namespace, name))
+    }
+
+    fn of(&self, namespace: &str) -> Option<&Followed> {
+        match &self.0 {
+            Seen::Everywhere(followed) => Some(followed),
+            Seen::In(namespaces) => namespaces.get(namespace),
+        }
+    }
+}
+
+/// The registries that one watch sees.
 #[derive(Clone)]
-pub struct Registries {
+struct Followed {
     client: Client,
     /// The only namespace to look in; all, if none.
     namespace: Option<String>,
@@ -81,14 +135,8 @@ pub struct Registries {
     changed: mpsc::UnboundedSender<ResourceId>,
 }
 
-impl Registries {
-    /// No watch yet. A resource of which the registry changes is sent to `changed`.
-    pub fn new(client: Client, namespace: Option<String>, changed: mpsc::UnboundedSender<ResourceId>) -> Self {
-        Self { client, namespace, known: Arc::default(), changed }
-    }
-
-    /// Notes which registry a resource refers to. The first reference of all starts the watch.
-    pub fn refer(&self, who: &ResourceId, registry: &str) {
+impl Followed {
+    fn refer(&self, who: &ResourceId, registry: &str) {
         let mut known = self.lock();
         known.references.insert(who.clone(), registry.to_owned());
         if known.watch.is_none() {
@@ -96,17 +144,11 @@ impl Registries {
         }
     }
 
-    /// A resource refers to none any more. The last one takes the watch along.
-    pub fn forget(&self, who: &ResourceId) {
+    fn forget(&self, who: &ResourceId) {
         let mut known = self.lock();
         if known.references.remove(who).is_some() && known.references.is_empty() {
             *known = Known::default();
         }
-    }
-
-    /// What is known of a registry now. Nobody is asked.
-    pub fn look(&self, namespace: &str, name: &str) -> Look {
-        self.lock().look(namespace, name)
     }
 
     async fn follow(self) {
@@ -142,7 +184,7 @@ impl Registries {
             };
             if let Err(error) = &event {
                 // The error may quote what was sent.
-                let problem = problem(error);
+                let problem = ApiProblem::from(error);
                 tracing::debug!(%problem, "QuayRegistries cannot be watched");
                 match problem {
                     ApiProblem::NotFound => return Health::NotInstalled,
@@ -171,15 +213,6 @@ impl Registries {
 fn kind() -> ApiResource {
     let (group, version) = API_VERSION.split_once('/').unwrap_or(("", API_VERSION));
     ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk(group, version, KIND), "quayregistries")
-}
-
-fn problem(error: &watcher::Error) -> ApiProblem {
-    match error {
-        watcher::Error::InitialListFailed(error)
-        | watcher::Error::WatchStartFailed(error)
-        | watcher::Error::WatchFailed(error) => ApiProblem::from(error),
-        watcher::Error::WatchError(_) | watcher::Error::NoResourceVersion => ApiProblem::Unreachable,
-    }
 }
 
 impl Known {

@@ -82,7 +82,7 @@ pub(super) async fn act(
     };
     let problem = match answer {
         Ok(done) => {
-            context.secrets.saw(&who.namespace, secret, before.as_ref(), &done.version);
+            context.secrets.saw(&who.namespace, secret, &before, &done.version);
             return Acted::Wrote(done);
         }
         Err(problem) => problem,

@@ -40,7 +40,7 @@ pub(super) async fn observe(
     }
     let before = context.secrets.before_request(&who.namespace, &name);
     let (version, seen) = read(context, who).await;
-    note(context, who, &name, before.as_ref(), version.as_ref());
+    note(context, who, &name, &before, version.as_ref());
     memory.backup = version.map(|version| (version, seen.clone()));
     Some((who.clone(), seen))
 }
@@ -83,7 +83,7 @@ pub(super) async fn keep(
     match backups::write(&context.client, who, known, &new).await {
         Ok(version) => {
             // Our own echo is no news.
-            context.secrets.saw(&who.namespace, &name, before.as_ref(), &version);
+            context.secrets.saw(&who.namespace, &name, &before, &version);
             let (uid, resource_version) = (version.uid().to_owned(), version.resource_version().to_owned());
             memory.backup = Some((version, Reference::Found(BackupSeen { uid, resource_version, backup: new })));
             Ok(())

@@ -85,12 +85,20 @@ impl Memory {
 
     /// The newer of what the watch told and of what our last status write was answered with.
     pub(super) fn newest(&self, told: &QuayStorage) -> Arc<QuayStorage> {
-        let version = |resource: &QuayStorage| resource.metadata.resource_version.as_ref()?.parse::<u128>().ok();
-        let newer = self.reported.as_ref().filter(|reported| {
-            reported.metadata.uid == told.metadata.uid && version(reported).is_some_and(|v| Some(v) >= version(told))
-        });
+        let newer = self.reported.as_ref().filter(|reported| is_at_least(reported, told));
         newer.map_or_else(|| Arc::new(told.clone()), Arc::clone)
     }
+
+    /// Forgets what our last status write was answered with, once the watch has told as much.
+    pub(super) fn is_told(&mut self, told: &QuayStorage) {
+        self.reported.take_if(|reported| is_at_least(told, reported));
+    }
+}
+
+/// Whether it is the same resource at the same version or a later one.
+fn is_at_least(this: &QuayStorage, other: &QuayStorage) -> bool {
+    let version = |resource: &QuayStorage| resource.metadata.resource_version.as_ref()?.parse::<u128>().ok();
+    this.metadata.uid == other.metadata.uid && version(this).is_some_and(|this| Some(this) >= version(other))
 }
 
 /// A write that is not in status yet.

@@ -13,6 +13,7 @@ mod reconcile;
 mod reference;
 mod report;
 mod requests;
+mod resources;
 mod role_mode;
 mod rollout;
 mod suspend;
@@ -22,14 +23,13 @@ use std::convert::Infallible;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use futures::{Stream, StreamExt as _, TryStreamExt as _, stream};
-use kube::api::{Api, Resource};
+use futures::{Stream, StreamExt as _, stream};
+use kube::api::Resource;
 use kube::core::DeserializeGuard;
 use kube::runtime::controller::{Action, Config, Error as ApplierError};
 use kube::runtime::events::{Recorder, Reporter};
-use kube::runtime::reflector::{self, ObjectRef, Store};
-use kube::runtime::watcher::{self, Event};
-use kube::runtime::{WatchStreamExt as _, applier};
+use kube::runtime::reflector::ObjectRef;
+use kube::runtime::{WatchStreamExt as _, applier, watcher};
 use kube::{Client, ResourceExt as _};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -46,12 +46,11 @@ use crate::plan::desired::Allowed;
 use crate::proof::{ProofRoom, Prover};
 use crate::resource::ResourceId;
 use memory::Memory;
+use resources::{Resources, Told};
 
 /// A `QuayStorage` as it is stored: one that cannot be decoded does not stop the others.
 type Stored = DeserializeGuard<QuayStorage>;
 
-/// How many resources are passed over at the same time.
-const CONCURRENT_PASSES: u16 = 32;
 /// How long a pass that could not report waits for the next.
 const UNREPORTED_RETRY: Duration = Duration::from_secs(5);
 /// The same, where the report came too late for a newer version of the resource.
@@ -59,12 +58,14 @@ const CONFLICT_RETRY: Duration = Duration::from_millis(500);
 
 /// What the operator was told on its command line.
 pub struct Options {
-    /// The only namespace to work in; all, if none.
-    pub namespace: Option<String>,
+    /// The only namespaces to work in; all, if there is none.
+    pub namespaces: Vec<String>,
     /// What a spec may name.
     pub allowed: Allowed,
     /// How often STS is asked at most, in calls per second.
     pub sts_calls_per_second: u32,
+    /// How many resources are passed over at the same time, and how many proofs are made.
+    pub concurrency: u16,
 }
 
 /// What a pass needs.
@@ -80,7 +81,7 @@ struct Context {
     terminating: TerminatingNamespaces,
     grants: Arc<Grants>,
     events: Recorder,
-    resources: Store<Stored>,
+    resources: Resources,
     allowed: Allowed,
     memories: Mutex<HashMap<ResourceId, Memory>>,
 }
@@ -95,6 +96,15 @@ impl Context {
         self.memories.lock().unwrap_or_else(PoisonError::into_inner).insert(who.clone(), memory);
     }
 
+    /// The watch has told of a resource: what is remembered of it as it was before need not be.
+    fn is_known(&self, stored: &Stored) {
+        if let Ok(resource) = &stored.0
+            && let Some(memory) = self.memories.lock().unwrap_or_else(PoisonError::into_inner).get_mut(&id(stored))
+        {
+            memory.is_told(resource);
+        }
+    }
+
     fn forget(&self, who: &ResourceId) {
         self.memories.lock().unwrap_or_else(PoisonError::into_inner).remove(who);
         self.proofs.keep_only(who, &[]);
@@ -106,16 +116,16 @@ impl Context {
 /// Runs until `stop`, and acts once it `leads`; the resources are known by then. At the end the passes under way are finished, and no new ones are begun.
 pub async fn run(client: Client, aws: Aws, options: Options, (leads, stop): (CancellationToken, CancellationToken)) {
     let (trigger, triggers) = mpsc::unbounded_channel();
-    let (resources, writer) = reflector::store();
+    let (resources, told) = Resources::watch(&client, &options.namespaces);
     let grants = Arc::new(Grants::new(client.clone()));
     let tokens = Tokens::new(client.clone(), Arc::clone(&grants));
     let prover = Prover::new(aws, Some(tokens), options.sts_calls_per_second);
     let context = Arc::new(Context {
         leads,
         stop: stop.clone(),
-        proofs: ProofRoom::new(prover, trigger.clone()),
+        proofs: ProofRoom::new(prover, options.concurrency.into(), trigger.clone()),
         secrets: SecretWatches::new(client.clone(), trigger.clone()),
-        registries: Registries::new(client.clone(), options.namespace.clone(), trigger),
+        registries: Registries::new(&client, &options.namespaces, &trigger),
         terminating: TerminatingNamespaces::default(),
         grants,
         events: Recorder::new(client.clone(), Reporter { controller: "registry-sts".into(), instance: None }),
@@ -126,30 +136,23 @@ pub async fn run(client: Client, aws: Aws, options: Options, (leads, stop): (Can
     });
     let looked = CancellationToken::new();
     let namespaces = tokio::spawn(context.terminating.clone().follow(client.clone(), looked.clone()));
-    // Which namespaces are being deleted is to be known before the first write, if it can be known.
+    let prepared = async {
+        if options.namespaces.is_empty() {
+            context.secrets.see_everywhere_if_granted().await;
+        }
+        // Which namespaces are being deleted is to be known before the first write, if it can be known.
+        let _ = tokio::time::timeout(REQUEST_TIMEOUT, looked.cancelled()).await;
+    };
     tokio::select! {
-        _ = tokio::time::timeout(REQUEST_TIMEOUT, looked.cancelled()) => {}
+        () = prepared => {}
         () = stop.cancelled() => {}
     }
 
-    let api: Api<Stored> = match &options.namespace {
-        Some(namespace) => Api::namespaced(client, namespace),
-        None => Api::all(client),
-    };
-    let events = watcher::watcher(api, watcher::Config::default()).default_backoff();
-    let changes = changed(events, writer, Arc::clone(&context));
+    let changes = changed(told, Arc::clone(&context));
     let triggers = stream::unfold(triggers, |mut triggers| async move {
         triggers.recv().await.map(|who| (ObjectRef::new(&who.name).within(&who.namespace), triggers))
     });
     let queue = stream::select(changes, triggers).take_until(stop.clone().cancelled_owned()).map(Ok::<_, Infallible>);
-    // No pass begins before the first list is complete; who is stopped before that has nothing to finish.
-    let listed = resources.clone();
-    let stopped_before_listed = async move {
-        tokio::select! {
-            _ = listed.wait_until_ready() => std::future::pending().await,
-            () = stop.cancelled() => {}
-        }
-    };
     let passes = applier(
         |stored, context| Box::pin(reconcile::pass_as_leader(stored, context)),
         |_, problem, _| match problem {
@@ -158,60 +161,53 @@ pub async fn run(client: Client, aws: Aws, options: Options, (leads, stop): (Can
             _ => Action::requeue(UNREPORTED_RETRY),
         },
         context,
-        resources,
+        resources.store,
         queue,
-        Config::default().concurrency(CONCURRENT_PASSES),
+        Config::default().concurrency(options.concurrency),
     );
-    let passes = passes.for_each(|passed| async move {
-        match passed {
-            // A resource that is gone by the time its turn comes is not news.
-            Ok(_) | Err(ApplierError::ObjectNotFound(_)) => {}
-            Err(error) => tracing::warn!(%error, "a pass could not report"),
-        }
-    });
-    tokio::select! {
-        () = passes => {}
-        () = stopped_before_listed => {}
-    }
+    passes
+        .for_each(|passed| async move {
+            match passed {
+                // A resource that is gone by the time its turn comes is not news.
+                Ok(_) | Err(ApplierError::ObjectNotFound(_)) => {}
+                Err(error) => tracing::warn!(%error, "a pass could not report"),
+            }
+        })
+        .await;
     namespaces.abort();
 }
 
 /// The resources whose spec changed, or of which something is asked by annotation. Our own status writes change neither;
 /// what is gone is forgotten.
 fn changed(
-    events: impl Stream<Item = watcher::Result<Event<Stored>>> + Send + 'static,
-    mut writer: reflector::store::Writer<Stored>,
+    told: impl Stream<Item = watcher::Result<Told>> + Send + 'static,
     context: Arc<Context>,
 ) -> impl Stream<Item = ObjectRef<Stored>> + Send {
-    let mut listed = std::collections::HashSet::new();
-    events
-        .inspect_err(|error| tracing::warn!(%error, "QuayStorages cannot be watched; trying again"))
-        .map_ok(move |event| {
-            match &event {
-                Event::Init => listed.clear(),
-                Event::InitApply(stored) => {
-                    listed.insert(id(stored));
-                }
-                Event::InitDone => {
-                    let known = context.resources.state();
-                    for gone in known.iter().map(|stored| id(stored)).filter(|who| !listed.contains(who)) {
-                        context.forget(&gone);
-                    }
-                    listed.clear();
-                }
-                Event::Delete(stored) => context.forget(&id(stored)),
-                Event::Apply(_) => {}
+    told.filter_map(move |told| {
+        let stored = match told {
+            Ok(Told::Is(stored)) => {
+                context.is_known(&stored);
+                Some(Ok(stored))
             }
-            writer.apply_watcher_event(&event);
-            event
-        })
-        .applied_objects()
-        .predicate_filter(
-            |stored: &Stored| Some(requests::asked_for(stored)),
-            kube::runtime::utils::PredicateConfig::default(),
-        )
-        .filter_map(|stored| async move { stored.ok().map(|stored| ObjectRef::from_obj(&stored)) })
-        .boxed()
+            Ok(Told::Gone(who)) => {
+                context.forget(&who);
+                None
+            }
+            Err(error) => Some(Err(error)),
+        };
+        std::future::ready(stored)
+    })
+    .inspect(|told| {
+        if let Err(error) = told {
+            tracing::warn!(%error, "QuayStorages cannot be watched; trying again");
+        }
+    })
+    .predicate_filter(
+        |stored: &Stored| Some(requests::asked_for(stored)),
+        kube::runtime::utils::PredicateConfig::default(),
+    )
+    .filter_map(|stored| async move { stored.ok().map(|stored| ObjectRef::from_obj(&stored)) })
+    .boxed()
 }
 
 fn id(stored: &Stored) -> ResourceId {

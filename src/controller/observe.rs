@@ -12,6 +12,7 @@ use super::{Context, Stored, backup, consumer, output, reference};
 use crate::api::QuayStorage;
 use crate::api::quay_storage::Mode;
 use crate::arn::RoleArn;
+use crate::cluster::registries::Look;
 use crate::cluster::secrets;
 use crate::cluster::version::Version;
 use crate::fingerprint::{fingerprint, hex};
@@ -186,7 +187,7 @@ async fn observe_bundle(
     let before = context.secrets.before_request(&who.namespace, &desired.consumer.bundle);
     let answer = secrets::read_bundle(&context.client, &who.namespace, &desired.consumer.bundle).await;
     let (bundle, version) = reference::of_secret(answer, context.grants.bundle(&who.namespace)).await;
-    note(context, who, &desired.consumer.bundle, before.as_ref(), version.as_ref());
+    note(context, who, &desired.consumer.bundle, &before, version.as_ref());
     if let Reference::Found(secret) = &bundle {
         memory.written = Some(LastWrites::of(&desired.consumer.bundle, secret));
     }
@@ -198,15 +199,22 @@ pub(super) fn sharing(context: &Context, who: &ResourceId, desired: &Desired) ->
     if desired.consumer.source.is_some() {
         return Vec::new();
     }
-    context.resources.state_filter(|other| {
+    let bundle = desired.consumer.bundle.as_str();
+    let may_name = |registry: &str| match context.registries.look(&who.namespace, registry) {
+        Look::Found(Some(registry)) => registry.bundle.is_none_or(|named| named == bundle),
+        _ => true,
+    };
+    let mut sharing = context.resources.of_bundle(&who.namespace, bundle, may_name);
+    sharing.retain(|other| {
         let meta = other.meta();
-        meta.namespace.as_deref() == Some(&who.namespace)
-            && meta.name.as_deref() != Some(&who.name)
+        meta.name.as_deref() != Some(&who.name)
             && meta.deletion_timestamp.is_none()
-            && other.0.as_ref().is_ok_and(|other| {
-                consumer::bundle_of(context, &who.namespace, other).as_deref() == Some(&desired.consumer.bundle)
-            })
-    })
+            && other
+                .0
+                .as_ref()
+                .is_ok_and(|other| consumer::bundle_of(context, &who.namespace, other).as_deref() == Some(bundle))
+    });
+    sharing
 }
 
 /// Whether one of them is older.

@@ -38,6 +38,6 @@ async fn read(
     let answer = secrets::read_whole(&context.client, &who.namespace, name).await;
     let grant = context.grants.secrets(&who.namespace, &desired.consumer);
     let (secret, version) = reference::of_secret(answer, grant).await;
-    note(context, who, name, before.as_ref(), version.as_ref());
+    note(context, who, name, &before, version.as_ref());
     (secret, version)
 }

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use super::Context;
 use super::memory::{AccountReading, KeyReading, Memory};
 use crate::api::quay_storage::Mode;
+use crate::cluster::secret_watches::Before;
 use crate::cluster::version::Version;
 use crate::cluster::{accounts, secrets};
 use crate::plan::desired::{Auth, Desired, DesiredLocation, Wanted, WebIdentity};
@@ -188,7 +189,7 @@ async fn read_keys(context: &Context, who: &ResourceId, desired: &Desired, memor
             let (version, key) =
                 secrets::read_key(&context.client, &context.grants, &desired.consumer, &who.namespace, name).await;
             let reading = KeyReading { version, key };
-            note(context, who, name, before.as_ref(), reading.version.as_ref());
+            note(context, who, name, &before, reading.version.as_ref());
             memory.keys.insert(name.clone(), reading);
         }
     }
@@ -209,17 +210,11 @@ async fn read_certificates(context: &Context, who: &ResourceId, desired: &Desire
     let before = context.secrets.before_request(&who.namespace, bundle);
     // That it cannot be read is said where it is planned with.
     let read = secrets::read_bundle(&context.client, &who.namespace, bundle).await.ok();
-    note(context, who, bundle, before.as_ref(), read.as_ref().map(|read| &read.version));
+    note(context, who, bundle, &before, read.as_ref().map(|read| &read.version));
     memory.certificates = read.map(|read| (read.version, read.content.certificates));
 }
 
-pub(super) fn note(
-    context: &Context,
-    who: &ResourceId,
-    secret: &str,
-    before: Option<&Version>,
-    read: Option<&Version>,
-) {
+pub(super) fn note(context: &Context, who: &ResourceId, secret: &str, before: &Before, read: Option<&Version>) {
     match read {
         Some(version) => context.secrets.saw(&who.namespace, secret, before, version),
         None => context.secrets.lost(&who.namespace, secret),

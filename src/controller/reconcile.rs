@@ -5,7 +5,6 @@ use std::sync::Arc;
 use k8s_openapi::jiff::Timestamp;
 use kube::api::Resource as _;
 use kube::runtime::controller::Action;
-use kube::runtime::reflector::ObjectRef;
 
 use super::act::{Acted, LOOKS, UNWATCHED_RETRY, act, settled};
 use super::annotate::annotate;
@@ -36,7 +35,7 @@ pub(super) async fn pass_as_leader(stored: Arc<Stored>, context: Arc<Context>) -
         () = context.stop.cancelled() => return Ok(Action::await_change()),
     }
     // What came meanwhile is passed over as it is now.
-    match context.resources.get(&ObjectRef::from_obj(&*stored)) {
+    match context.resources.get(&id(&stored)) {
         Some(stored) => pass(stored, context).await,
         None => Ok(Action::await_change()),
     }
@@ -73,7 +72,7 @@ pub(super) async fn pass(stored: Arc<Stored>, context: Arc<Context>) -> Result<A
     memory.met = resource.metadata.generation;
     let passed = Box::pin(pass_over(&context, &who, &resource, is_new, &mut memory)).await;
     context.remember(&who, memory);
-    if context.resources.get(&ObjectRef::new(&who.name).within(&who.namespace)).is_none() {
+    if context.resources.get(&who).is_none() {
         // It went meanwhile, and what this pass noted is nobody's.
         context.forget(&who);
     }

@@ -13,6 +13,7 @@ use serde_json::json;
 
 use super::Context;
 use super::memory::Memory;
+use super::resources::slim;
 use crate::api::status::QuayStorageStatus;
 use crate::api::{QuayStorage, without_values};
 use crate::cluster::secrets::FIELD_MANAGER;
@@ -163,7 +164,7 @@ pub(super) async fn status(
     let resources: Api<QuayStorage> = Api::namespaced(context.client.clone(), &who.namespace);
     match answered(resources.patch_status(&who.name, &PatchParams::apply(FIELD_MANAGER), &Patch::Merge(&patch))).await {
         Ok(reported) => {
-            memory.reported = Some(Arc::new(reported));
+            memory.reported = Some(Arc::new(slim(reported)));
             tell_of_transition(context, resource, before, &status).await;
             Ok(())
         }

@@ -1,8 +1,10 @@
 //! The proof room: it makes proofs, keeps them, makes them again, and tells who waits. Asking never waits for AWS.
 
 mod prove;
+mod queues;
 mod record;
 mod session;
+mod slots;
 mod storage;
 mod stored;
 mod turnstile;
@@ -12,7 +14,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::mpsc;
 
 use crate::place::Endpoint;
 use crate::plan::ProofState;
@@ -22,12 +24,11 @@ use crate::target::Target;
 use crate::verdict::{Findings, Step, Verdict};
 pub use prove::{Prover, Terms};
 use record::Record;
+use slots::Slots;
 pub use storage::Depth;
 pub use stored::Stored;
 
-/// How many proofs are made at the same time on AWS.
-const CONCURRENT_PROOFS: usize = 32;
-/// How many on each other endpoint: one that hangs stops no other.
+/// How many proofs are made at the same time on an endpoint that is not AWS's: one that hangs stops no other.
 const CONCURRENT_PROOFS_ELSEWHERE: usize = 4;
 
 /// What identifies a proof: everything that its outcome depends on.
@@ -76,14 +77,17 @@ struct Rooms {
 pub struct ProofRoom {
     prover: Prover,
     rooms: Arc<Mutex<Rooms>>,
-    slots: Arc<Mutex<HashMap<String, Arc<Semaphore>>>>,
+    /// How many proofs are made at the same time on AWS.
+    concurrency: usize,
+    slots: Arc<Mutex<HashMap<String, Slots>>>,
     finished: mpsc::UnboundedSender<ResourceId>,
 }
 
 impl ProofRoom {
-    /// A room without proofs. Who waits for one is sent to `finished`.
-    pub fn new(prover: Prover, finished: mpsc::UnboundedSender<ResourceId>) -> Self {
-        Self { prover, rooms: Arc::default(), slots: Arc::default(), finished }
+    /// A room without proofs, where at most so many are made at the same time on AWS. Who waits for one is sent to
+    /// `finished`.
+    pub fn new(prover: Prover, concurrency: usize, finished: mpsc::UnboundedSender<ResourceId>) -> Self {
+        Self { prover, rooms: Arc::default(), concurrency, slots: Arc::default(), finished }
     }
 
     /// What is known of the target; starts a proof where one is due.
@@ -91,10 +95,7 @@ impl ProofRoom {
         let now = Instant::now();
         let key = ProofKey(question.target.proof_key());
         let mut rooms = self.lock();
-        let seats = rooms.seats.entry(question.who.clone()).or_default();
-        if let Some(old) = seats.insert(question.location.to_owned(), key).filter(|old| *old != key) {
-            rooms.vacate(old);
-        }
+        rooms.seat(question.who, question.location, key);
         let record = rooms.records.entry(key).or_default();
         let earlier = question.earlier.map(age);
         record.look_later(now, question.max_age, earlier.filter(|_| !question.urgent));
@@ -134,7 +135,7 @@ impl ProofRoom {
             let (prover, slots) = (room.prover.clone(), room.slots_of(&target.endpoint));
             let made = tokio::spawn(async move {
                 // Credentials may be shared with a proof that was made a little earlier, not with one of an interval ago.
-                let (namespace, max_age, slots) = (namespace.as_str(), max_age / 2, Some(&*slots));
+                let (namespace, max_age, slots) = (namespace.as_str(), max_age / 2, Some(&slots));
                 let terms = Terms { depth, namespace, max_age, asked, id: proof.0, slots };
                 Box::pin(prover.prove(&target, terms)).await
             });
@@ -147,13 +148,13 @@ impl ProofRoom {
         });
     }
 
-    fn slots_of(&self, endpoint: &Endpoint) -> Arc<Semaphore> {
+    fn slots_of(&self, endpoint: &Endpoint) -> Slots {
         let (host, count) = match endpoint {
-            Endpoint::Region(_) => ("", CONCURRENT_PROOFS),
-            Endpoint::Url(url) => (url.origin(), CONCURRENT_PROOFS_ELSEWHERE),
+            Endpoint::Region(_) => ("", self.concurrency),
+            Endpoint::Url(url) => (url.origin(), self.concurrency.min(CONCURRENT_PROOFS_ELSEWHERE)),
         };
         let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(slots.entry(host.to_owned()).or_insert_with(|| Arc::new(Semaphore::new(count))))
+        slots.entry(host.to_owned()).or_insert_with(|| Slots::new(count)).clone()
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Rooms> {
@@ -175,8 +176,22 @@ fn age(time: Timestamp) -> (Duration, Timestamp) {
 }
 
 impl Rooms {
+    fn seat(&mut self, who: &ResourceId, location: &str, key: ProofKey) {
+        let seats = self.seats.entry(who.clone()).or_default();
+        if seats.get(location) == Some(&key) {
+            return;
+        }
+        let old = seats.insert(location.to_owned(), key);
+        self.records.entry(key).or_default().seats += 1;
+        if let Some(old) = old {
+            self.vacate(old);
+        }
+    }
+
     fn vacate(&mut self, key: ProofKey) {
-        if !self.seats.values().flat_map(HashMap::values).any(|seated| *seated == key) {
+        let Some(record) = self.records.get_mut(&key) else { return };
+        record.seats = record.seats.saturating_sub(1);
+        if record.seats == 0 {
             self.records.remove(&key);
         }
     }

@@ -2,9 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use tokio::sync::Semaphore;
-
 use super::session::{NoSession, Program, Sessions};
+use super::slots::Slots;
 use super::storage::{Attempt, Depth, FOLDER, Trial};
 use super::turnstile::Turnstile;
 use crate::arn::Partition;
@@ -39,7 +38,7 @@ pub struct Terms<'a> {
     /// What tells this proof from others at the same place.
     pub id: [u8; 32],
     /// How many use S3 at the same time; any number, if nothing says.
-    pub slots: Option<&'a Semaphore>,
+    pub slots: Option<&'a Slots>,
 }
 
 impl Prover {
@@ -58,7 +57,7 @@ impl Prover {
         };
         // Only now: who waits for credentials, each namespace in its turn, keeps nobody from S3.
         let _slot = match terms.slots {
-            Some(slots) => slots.acquire().await.ok(),
+            Some(slots) => Some(slots.take(terms.namespace).await),
             None => None,
         };
         let circumstances = circumstances(target, &target.sts.driver);

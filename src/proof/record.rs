@@ -26,6 +26,8 @@ const FULL_EVERY: Duration = Duration::from_hours(22);
 /// One proof's record.
 #[derive(Default)]
 pub(super) struct Record {
+    /// How many locations are interested in it.
+    pub(super) seats: usize,
     /// Since when a proof runs, while one does.
     running: Option<Instant>,
     succeeded: Option<Success>,

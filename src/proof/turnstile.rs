@@ -1,10 +1,11 @@
 //! A cap on calls per second, fair by namespace: each namespace in its turn, so that one that asks much delays none.
 
-use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{Notify, oneshot};
+
+use super::queues::Queues;
 
 /// Lets callers through one by one.
 #[derive(Clone)]
@@ -12,38 +13,8 @@ pub(super) struct Turnstile(Arc<Inner>);
 
 struct Inner {
     gap: Duration,
-    queues: Mutex<Queues>,
+    queues: Mutex<Queues<()>>,
     came: Notify,
-}
-
-#[derive(Default)]
-struct Queues {
-    waiting: BTreeMap<String, VecDeque<oneshot::Sender<()>>>,
-    /// The namespaces with somebody waiting, the next one first.
-    turns: VecDeque<String>,
-}
-
-impl Queues {
-    fn add(&mut self, namespace: &str, caller: oneshot::Sender<()>) {
-        let queue = self.waiting.entry(namespace.to_owned()).or_default();
-        if queue.is_empty() {
-            self.turns.push_back(namespace.to_owned());
-        }
-        queue.push_back(caller);
-    }
-
-    /// The caller whose turn it is; its namespace is the last one again.
-    fn next(&mut self) -> Option<oneshot::Sender<()>> {
-        let namespace = self.turns.pop_front()?;
-        let queue = self.waiting.get_mut(&namespace)?;
-        let caller = queue.pop_front();
-        if queue.is_empty() {
-            self.waiting.remove(&namespace);
-        } else {
-            self.turns.push_back(namespace);
-        }
-        caller
-    }
 }
 
 impl Turnstile {
@@ -85,24 +56,6 @@ impl Turnstile {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn each_namespace_has_its_turn_however_many_wait_in_another() {
-        let mut queues = Queues::default();
-        let mut turns: Vec<(&str, oneshot::Receiver<()>)> = ["a", "a", "a", "b", "c", "b"]
-            .map(|namespace| {
-                let (caller, turn) = oneshot::channel();
-                queues.add(namespace, caller);
-                (namespace, turn)
-            })
-            .into();
-        let mut order = Vec::new();
-        while let Some(caller) = queues.next() {
-            caller.send(()).unwrap();
-            order.extend(turns.iter_mut().find_map(|(namespace, turn)| turn.try_recv().is_ok().then_some(*namespace)));
-        }
-        assert_eq!(order, ["a", "b", "c", "a", "b", "a"]);
-    }
 
     #[tokio::test(start_paused = true)]
     async fn no_more_than_the_cap_pass_in_a_second() {
