@@ -48,4 +48,5 @@ pub mod rollout;
 pub mod status;
 /// PURE: what is to be proven.
 pub mod target;
+pub mod telemetry;
 pub mod verdict;

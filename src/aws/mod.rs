@@ -1,5 +1,6 @@
 //! The only room that names the AWS SDK: clients, calls, and how its answers are read.
 
+mod counted;
 mod network;
 mod read;
 pub mod s3;
@@ -19,6 +20,8 @@ use aws_sdk_sts::config::{
 use crate::consumer::StsEndpoint;
 use crate::leadership::Fence;
 use crate::place::{Endpoint, EndpointUrl};
+use crate::telemetry::metrics::Metrics;
+use counted::Counted;
 pub use network::{InvalidCertificate, Network, Networks};
 
 /// How long one call may take.
@@ -36,6 +39,7 @@ pub struct Aws {
     trusting: Arc<Mutex<HashMap<Arc<str>, SharedHttpClient>>>,
     network: Network,
     configured: Configured,
+    counted: Counted,
 }
 
 /// Endpoints that the environment names instead of AWS's own.
@@ -84,7 +88,19 @@ impl Aws {
         let configured = Configured::from_variables(variable)?;
         let named = [&configured.sts, &configured.s3].into_iter().flatten().map(|url| url.host().to_owned());
         let network = Network::new(networks, named.collect(), fence);
-        Ok(Self { http: network.http_client(None), trusting: Arc::default(), network, configured })
+        Ok(Self {
+            http: network.http_client(None),
+            trusting: Arc::default(),
+            network,
+            configured,
+            counted: Counted(Metrics::default()),
+        })
+    }
+
+    /// The same with its calls counted there.
+    #[must_use]
+    pub fn counting(self, metrics: Metrics) -> Self {
+        Self { counted: Counted(metrics), ..self }
     }
 
     /// The same with a registry's own certificates trusted as well, for the endpoint that its location names.
@@ -139,6 +155,7 @@ impl Aws {
             .behavior_version(BehaviorVersion::latest())
             .endpoint_url(url)
             .http_client(self.http.clone())
+            .interceptor(self.counted.clone())
             .region(Region::new(region.to_owned()))
             // Retries are the proof room's, so that they are counted once.
             .retry_config(RetryConfig::disabled())

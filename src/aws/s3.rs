@@ -91,6 +91,7 @@ impl Aws {
             .endpoint_url(url)
             .force_path_style(path_style)
             .http_client(self.http.clone())
+            .interceptor(self.counted.clone())
             .region(Region::new(region.to_owned()))
             .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
             .response_checksum_validation(ResponseChecksumValidation::WhenRequired)

@@ -13,6 +13,7 @@ mod progress;
 mod reach;
 mod render;
 mod run;
+mod telemetry;
 
 use std::process::ExitCode;
 

@@ -6,16 +6,15 @@ use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
-use tracing::Level;
-use tracing_subscriber::filter::{FilterExt as _, filter_fn};
-use tracing_subscriber::layer::SubscriberExt as _;
-use tracing_subscriber::util::SubscriberInitExt as _;
-use tracing_subscriber::{EnvFilter, Layer as _};
 
 use super::election::{LeaderElection, Membership};
 use super::reach::Reach;
+use super::telemetry::Telemetry;
 use super::{Outcome, Problem};
 use crate::controller::{self, Options};
+use crate::leadership::Election;
+use crate::telemetry::health::Health;
+use crate::telemetry::metrics::Metrics;
 
 /// After SIGTERM, what is under way has this long to end.
 const GRACE: Duration = Duration::from_secs(4);
@@ -24,11 +23,6 @@ const GRACE: Duration = Duration::from_secs(4);
 const LOST: i32 = 2;
 /// After SIGTERM, what is under way has this long before leadership is given up.
 const HAND_OVER: Duration = Duration::from_millis(2500);
-
-/// Where the Kubernetes client logs whole bodies that it cannot decode, a Secret's among them.
-const NO_BODIES: &str = "kube_client::client=error";
-/// Where the AWS SDK traces whole requests, a service account's token and a session's among them.
-const NO_TRACES: [&str; 4] = ["aws_sdk", "aws_sigv4", "aws_smithy", "aws_runtime"];
 
 /// Run the controller.
 ///
@@ -58,9 +52,8 @@ pub(super) struct Run {
     #[arg(long, value_name = "COUNT", default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..))]
     concurrency: u16,
 
-    /// What to log: error, warn, info, debug, or a filter such as registry_sts=debug.
-    #[arg(long, value_name = "FILTER", default_value = "info", env = "RUST_LOG")]
-    log: String,
+    #[command(flatten)]
+    telemetry: Telemetry,
 }
 
 /// A namespace's name; an empty one would mean all of them.
@@ -73,48 +66,71 @@ fn namespace(name: &str) -> Result<String, &'static str> {
 
 impl Run {
     pub(super) async fn run(self) -> Result<Outcome, Problem> {
-        let asked = EnvFilter::try_new(&self.log)?.add_directive(NO_BODIES.parse()?);
-        let is_safe = filter_fn(|event| {
-            let is_trace = *event.level() == Level::TRACE;
-            !(is_trace && NO_TRACES.iter().any(|target| event.target().starts_with(target)))
-        });
-        let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(false);
-        tracing_subscriber::registry().with(lines.with_filter(asked.and(is_safe))).init();
+        let traces = self.telemetry.log()?;
         let stop = CancellationToken::new();
         end_on_signal(stop.clone())?;
 
         let config = kube::Config::infer().await.map_err(|error| no_cluster(&kube::Error::InferConfig(error)))?;
         let Membership { client, fence, election } = self.election.join(config)?;
-        let aws = self.reach.aws(fence)?;
+        let (metrics, health) = (Metrics::default(), Health::default());
+        let aws = self.reach.aws(fence)?.counting(metrics.clone());
+        self.telemetry.serve(&metrics, &health).await?;
         tracing::info!(version = env!("CARGO_PKG_VERSION"), endpoints = aws.configured_endpoints(), "started");
         let options = Options {
             namespaces: BTreeSet::from_iter(self.namespaces).into_iter().collect(),
             allowed: self.reach.allowed(),
             sts_calls_per_second: self.sts_rate,
             concurrency: self.concurrency,
+            metrics: metrics.clone(),
+            health: health.clone(),
         };
         let leads = CancellationToken::new();
-        let Some(election) = election else {
-            leads.cancel();
-            controller::run(client, aws, options, (leads, stop)).await;
-            tracing::info!("stopped");
-            return Ok(Outcome::Done);
-        };
-        // Leadership is given up once nothing is under way any more.
-        let ended = CancellationToken::new();
-        let mut elected = tokio::spawn(election.run(leads.clone(), ended.clone()));
-        tokio::select! {
-            () = controller::run(client, aws, options, (leads, stop.clone())) => {}
-            // What has not ended by then is cut off, so that there is time left to give leadership up.
-            () = long_after(stop) => {}
-            // What is under way is cut off: the fence lets none of it change anything. Nothing is waited for.
-            _ = &mut elected => process::exit(LOST),
+        tokio::spawn(tell(leads.clone(), metrics, stop.clone(), health));
+        let controlled = controller::run(client, aws, options, (leads.clone(), stop.clone()));
+        match election {
+            None => {
+                leads.cancel();
+                controlled.await;
+            }
+            Some(election) => as_candidate(election, leads, controlled, stop).await,
         }
-        ended.cancel();
-        let _ = elected.await;
         tracing::info!("stopped");
+        if let Some(traces) = traces {
+            tokio::task::block_in_place(|| traces.end());
+        }
         Ok(Outcome::Done)
     }
+}
+
+/// Tells whether this process acts, and that it is about to end.
+async fn tell(leads: CancellationToken, metrics: Metrics, stop: CancellationToken, health: Health) {
+    tokio::select! {
+        () = leads.cancelled() => metrics.leads(true),
+        () = stop.cancelled() => {}
+    }
+    stop.cancelled().await;
+    health.is_stopping();
+}
+
+/// Takes part in the election for as long as the controller runs.
+async fn as_candidate(
+    election: Election,
+    leads: CancellationToken,
+    controlled: impl Future<Output = ()>,
+    stop: CancellationToken,
+) {
+    // Leadership is given up once nothing is under way any more.
+    let ended = CancellationToken::new();
+    let mut elected = tokio::spawn(election.run(leads, ended.clone()));
+    tokio::select! {
+        () = controlled => {}
+        // What has not ended by then is cut off, so that there is time left to give leadership up.
+        () = long_after(stop) => {}
+        // What is under way is cut off: the fence lets none of it change anything. Nothing is waited for.
+        _ = &mut elected => process::exit(LOST),
+    }
+    ended.cancel();
+    let _ = elected.await;
 }
 
 async fn long_after(stop: CancellationToken) {

@@ -14,6 +14,7 @@ use crate::plan::{Desired, Held, Plan, Standings};
 use crate::reason::{Failure, Reason};
 use crate::resource::ResourceId;
 use crate::status::Written;
+use crate::telemetry::metrics::WriteOutcome;
 
 /// A bundle that others keep changing is looked at again this often within a pass.
 pub(super) const LOOKS: usize = 5;
@@ -82,11 +83,14 @@ pub(super) async fn act(
     };
     let problem = match answer {
         Ok(done) => {
+            context.metrics.wrote(WriteOutcome::Written);
             context.secrets.saw(&who.namespace, secret, &before, &done.version);
             return Acted::Wrote(done);
         }
         Err(problem) => problem,
     };
+    let was_raced = matches!(problem, ApiProblem::Conflict | ApiProblem::NotFound);
+    context.metrics.wrote(if was_raced { WriteOutcome::Raced } else { WriteOutcome::Failed });
     // Whatever happened, what is there now is not known.
     context.secrets.lost(&who.namespace, secret);
     match problem {

@@ -74,9 +74,9 @@ pub(super) async fn end(
         End::Later(wait, _) if is_patient => return Ok(Action::requeue(wait)),
         // It is told once, whatever comes after it.
         _ if memory.is_end_told => {}
-        End::Later(_, why) | End::Retained(why) => report::retained(context, stored.object_ref(&()), who, &why).await,
+        End::Later(_, why) | End::Retained(why) => report::retained(context, stored.object_ref(&()), &why).await,
         End::Nothing => {}
-        End::PutBack => report::put_back(context, stored.object_ref(&()), who).await,
+        End::PutBack => report::put_back(context, stored.object_ref(&())).await,
     }
     memory.is_end_told = true;
     let deleted = match &seen {
@@ -95,7 +95,7 @@ pub(super) async fn end(
         Ok(_) | Err(ApiProblem::NotFound) => {}
         Err(problem) => {
             if problem != ApiProblem::Conflict {
-                report::stuck(context, stored.object_ref(&()), who, &problem).await;
+                report::stuck(context, stored.object_ref(&()), &problem).await;
             }
             return Err(problem);
         }
@@ -202,7 +202,7 @@ async fn put_back(
     let others = seen.backup.others(&consumer.bundle);
     if !others.is_empty() {
         let why = format!("Secret {} is not its bundle any more, and what was kept of it goes", others.join(", "));
-        report::retained(context, resource.object_ref(&()), who, &why).await;
+        report::retained(context, resource.object_ref(&()), &why).await;
     }
     Ok(End::PutBack)
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use k8s_openapi::jiff::Timestamp;
 
@@ -20,10 +20,17 @@ use crate::plan::web_identity::AccountSeen;
 use crate::plan::{ProofState, Standings};
 use crate::reason::Failure;
 use crate::rollout::{Runners, Runs};
+use crate::telemetry::metrics::{PassOutcome, Standing};
 
 /// One resource's memory.
 #[derive(Default)]
 pub(super) struct Memory {
+    /// What the pass under way has come to so far.
+    pub(super) outcome: Option<PassOutcome>,
+    /// How the resource stands, as its status says.
+    pub(super) standing: Option<Standing>,
+    /// How old a proof may be, as the spec said last.
+    pub(super) interval: Option<Duration>,
     /// The generation of the resource that was passed over last.
     pub(super) met: Option<i64>,
     /// The spec that status speaks of, as far as this process knows.

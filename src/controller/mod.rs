@@ -45,6 +45,8 @@ use crate::cluster::{ApiProblem, REQUEST_TIMEOUT};
 use crate::plan::desired::Allowed;
 use crate::proof::{ProofRoom, Prover};
 use crate::resource::ResourceId;
+use crate::telemetry::health::Health;
+use crate::telemetry::metrics::Metrics;
 use memory::Memory;
 use resources::{Resources, Told};
 
@@ -66,6 +68,10 @@ pub struct Options {
     pub sts_calls_per_second: u32,
     /// How many resources are passed over at the same time, and how many proofs are made.
     pub concurrency: u16,
+    /// Where it is counted what is done.
+    pub metrics: Metrics,
+    /// Where it is told that it is done.
+    pub health: Health,
 }
 
 /// What a pass needs.
@@ -83,6 +89,8 @@ struct Context {
     events: Recorder,
     resources: Resources,
     allowed: Allowed,
+    metrics: Metrics,
+    health: Health,
     memories: Mutex<HashMap<ResourceId, Memory>>,
 }
 
@@ -110,20 +118,21 @@ impl Context {
         self.proofs.keep_only(who, &[]);
         self.secrets.forget(who);
         self.registries.forget(who);
+        self.metrics.gone(who);
     }
 }
 
 /// Runs until `stop`, and acts once it `leads`; the resources are known by then. At the end the passes under way are finished, and no new ones are begun.
 pub async fn run(client: Client, aws: Aws, options: Options, (leads, stop): (CancellationToken, CancellationToken)) {
     let (trigger, triggers) = mpsc::unbounded_channel();
-    let (resources, told) = Resources::watch(&client, &options.namespaces);
+    let (resources, told) = Resources::watch(&client, &options.namespaces, options.health.clone());
     let grants = Arc::new(Grants::new(client.clone()));
     let tokens = Tokens::new(client.clone(), Arc::clone(&grants));
     let prover = Prover::new(aws, Some(tokens), options.sts_calls_per_second);
     let context = Arc::new(Context {
         leads,
         stop: stop.clone(),
-        proofs: ProofRoom::new(prover, options.concurrency.into(), trigger.clone()),
+        proofs: ProofRoom::new(prover, options.concurrency.into(), options.metrics.clone(), trigger.clone()),
         secrets: SecretWatches::new(client.clone(), trigger.clone()),
         registries: Registries::new(&client, &options.namespaces, &trigger),
         terminating: TerminatingNamespaces::default(),
@@ -131,6 +140,8 @@ pub async fn run(client: Client, aws: Aws, options: Options, (leads, stop): (Can
         events: Recorder::new(client.clone(), Reporter { controller: "registry-sts".into(), instance: None }),
         resources: resources.clone(),
         allowed: options.allowed,
+        metrics: options.metrics,
+        health: options.health,
         memories: Mutex::default(),
         client: client.clone(),
     });
@@ -168,9 +179,9 @@ pub async fn run(client: Client, aws: Aws, options: Options, (leads, stop): (Can
     passes
         .for_each(|passed| async move {
             match passed {
-                // A resource that is gone by the time its turn comes is not news.
-                Ok(_) | Err(ApplierError::ObjectNotFound(_)) => {}
-                Err(error) => tracing::warn!(%error, "a pass could not report"),
+                // A resource that is gone by the time its turn comes is not news, and what could not be reported is told.
+                Ok(_) | Err(ApplierError::ObjectNotFound(_) | ApplierError::ReconcilerFailed(..)) => {}
+                Err(error) => tracing::warn!(%error, "a pass could not be made"),
             }
         })
         .await;

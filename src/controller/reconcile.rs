@@ -1,10 +1,12 @@
 //! One pass over one resource: observe, plan, act, report. Whatever happened, the report is made.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use k8s_openapi::jiff::Timestamp;
 use kube::api::Resource as _;
 use kube::runtime::controller::Action;
+use tracing::Instrument as _;
 
 use super::act::{Acted, LOOKS, UNWATCHED_RETRY, act, settled};
 use super::annotate::annotate;
@@ -22,8 +24,10 @@ use crate::plan::{Desired, Plan, Restorable};
 use crate::reason::Reason;
 use crate::resource::ResourceId;
 use crate::status::{self, Outcome, Written};
+use crate::telemetry::metrics::{PassOutcome, Standing};
+use crate::telemetry::traces;
 
-/// Passes over a resource, once this process leads.
+/// Passes over a resource, once this process leads, and tells of it in one line.
 ///
 /// # Errors
 /// Only that the outcome could not be reported.
@@ -35,46 +39,85 @@ pub(super) async fn pass_as_leader(stored: Arc<Stored>, context: Arc<Context>) -
         () = context.stop.cancelled() => return Ok(Action::await_change()),
     }
     // What came meanwhile is passed over as it is now.
-    match context.resources.get(&id(&stored)) {
-        Some(stored) => pass(stored, context).await,
-        None => Ok(Action::await_change()),
+    let who = id(&stored);
+    let Some(stored) = context.resources.get(&who) else { return Ok(Action::await_change()) };
+    let span = tracing::info_span!(parent: None, "reconcile", resource = %who, trace_id = tracing::field::Empty);
+    traces::identify(&span);
+    let (_alive, begun) = (context.health.pass(), Instant::now());
+    let passed = Box::pin(pass(&stored, &who, &context)).instrument(span.clone()).await;
+    let took = begun.elapsed();
+    context.metrics.passed(passed.outcome, took);
+    span.in_scope(|| passed.tell(took));
+    passed.result
+}
+
+/// What came of a pass.
+struct Passed {
+    result: Result<Action, ApiProblem>,
+    outcome: PassOutcome,
+    standing: Option<Standing>,
+}
+
+impl Passed {
+    fn ending(result: Result<Action, ApiProblem>) -> Self {
+        Self::with(result, PassOutcome::Ending, None)
+    }
+
+    fn with(result: Result<Action, ApiProblem>, outcome: PassOutcome, standing: Option<Standing>) -> Self {
+        let outcome = if result.is_ok() { outcome } else { PassOutcome::Unreported };
+        Self { result, outcome, standing }
+    }
+
+    fn tell(&self, took: Duration) {
+        let outcome = self.outcome.as_str();
+        let duration_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+        let reason = self.standing.as_ref().map(|standing| standing.reason.as_str());
+        let ready = self.standing.as_ref().map(|standing| standing.is_ready);
+        match (&self.result, self.outcome) {
+            (Err(problem), _) => tracing::warn!(outcome, duration_ms, %problem, "the outcome could not be reported"),
+            (Ok(_), PassOutcome::Unchanged | PassOutcome::Waiting) => {
+                tracing::debug!(outcome, duration_ms, ready, reason, "passed over");
+            }
+            (Ok(_), _) => tracing::info!(outcome, duration_ms, ready, reason, "passed over"),
+        }
     }
 }
 
-/// Passes over a resource.
-///
-/// # Errors
-/// Only that the outcome could not be reported.
-pub(super) async fn pass(stored: Arc<Stored>, context: Arc<Context>) -> Result<Action, ApiProblem> {
-    let who = id(&stored);
+async fn pass(stored: &Stored, who: &ResourceId, context: &Context) -> Passed {
     if stored.meta().deletion_timestamp.is_some() {
-        let mut memory = context.recall(&who);
-        let ended = ending::end(&context, &who, &stored, &mut memory).await;
+        let mut memory = context.recall(who);
+        let ended = ending::end(context, who, stored, &mut memory).await;
         if !matches!(&ended, Ok(action) if *action == Action::await_change()) {
-            context.remember(&who, memory);
+            context.remember(who, memory);
         }
-        return ended;
+        return Passed::ending(ended);
     }
     if context.terminating.contains(&who.namespace) {
         // Nothing is written there. A namespace of that name may come again, and no event of the resource tells.
-        return Ok(Action::requeue(UNWATCHED_RETRY));
+        return Passed::ending(Ok(Action::requeue(UNWATCHED_RETRY)));
     }
     let resource = match &stored.0 {
         Ok(resource) => resource,
-        Err(undecodable) => return report::undecodable(&context, &who, undecodable, stored.object_ref(&())).await,
+        Err(undecodable) => {
+            let reported = report::undecodable(context, who, undecodable, stored.object_ref(&())).await;
+            return Passed::with(reported, PassOutcome::Reported, None);
+        }
     };
-    let mut memory = context.recall(&who);
+    let mut memory = context.recall(who);
     if memory.uid != resource.metadata.uid {
         memory = Memory { uid: resource.metadata.uid.clone(), ..Memory::default() };
     }
     let resource = memory.newest(resource);
     let is_new = memory.met != resource.metadata.generation;
     memory.met = resource.metadata.generation;
-    let passed = Box::pin(pass_over(&context, &who, &resource, is_new, &mut memory)).await;
-    context.remember(&who, memory);
-    if context.resources.get(&who).is_none() {
+    memory.outcome = None;
+    let result = Box::pin(pass_over(context, who, &resource, is_new, &mut memory)).await;
+    let outcome = memory.outcome.unwrap_or(PassOutcome::Unchanged);
+    let passed = Passed::with(result, outcome, memory.standing.clone());
+    context.remember(who, memory);
+    if context.resources.get(who).is_none() {
         // It went meanwhile, and what this pass noted is nobody's.
-        context.forget(&who);
+        context.forget(who);
     }
     passed
 }
@@ -97,7 +140,10 @@ async fn pass_over(
     let parsed = match consumer::desired(context, who, resource).await {
         Ok(desired) => Ok(desired),
         // The watch tells when it is complete; the limit is for a watch that never says anything.
-        Err(Undesired::Starting) => return Ok(Action::requeue(UNWATCHED_RETRY)),
+        Err(Undesired::Starting) => {
+            memory.outcome = Some(PassOutcome::Waiting);
+            return Ok(Action::requeue(UNWATCHED_RETRY));
+        }
         Err(Undesired::Invalid(failure)) => Err(Outcome::Invalid(failure)),
         Err(Undesired::Unresolved(failure)) => Err(Outcome::Unresolved(failure)),
     };
@@ -112,6 +158,7 @@ async fn pass_over(
             return Ok(Action::await_change());
         }
     };
+    memory.interval = Some(desired.interval);
     desired.consumer.notes.extend(role_mode::note(context, who, resource, &desired, memory).await);
     let has_finalizer = backups::has_finalizer(&resource.metadata);
     if has_finalizer && desired.deletion_policy == DeletionPolicy::Retain {
@@ -126,12 +173,14 @@ async fn pass_over(
         context.secrets.tell_the_others(who, &desired.consumer.bundle);
     }
     if health == Health::Starting {
-        // The watch tells when it is complete; the limit is for a watch that never says anything.
+        // The watch tells when it has begun; the limit is for a watch that never says anything.
+        memory.outcome = Some(PassOutcome::Waiting);
         return Ok(Action::requeue(UNWATCHED_RETRY));
     }
     let (seen, mut plan, acted) = Box::pin(look_and_act(context, who, resource, &desired, health, memory)).await;
     if let Some(wait) = seen.wait {
         // Answers are about to come; they are reported, and written, together.
+        memory.outcome = Some(PassOutcome::Waiting);
         return Ok(Action::requeue(wait));
     }
     if let Acted::Failed(failure) = &acted
@@ -149,6 +198,7 @@ async fn pass_over(
     let resource = &memory.newest(resource);
     memory.settled = settled(&seen, &plan, &acted);
     if let (Some(write), Acted::Wrote(wrote)) = (&plan.write, &acted) {
+        memory.outcome = Some(PassOutcome::Wrote);
         memory.unreported = Some(Unreported::of(&write.secret_name, wrote));
         report::written(context, resource, write).await;
     }
@@ -164,6 +214,7 @@ async fn pass_over(
     let is_pending = status::is_pending(&status);
     if is_pending && before.and_then(|before| before.observed_generation) == generation {
         // What was known stays, until something else is.
+        memory.outcome = memory.outcome.or(Some(PassOutcome::Waiting));
         return Ok(Action::await_change());
     }
     report::orphans(context, resource, &desired).await;

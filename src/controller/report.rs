@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::jiff::Timestamp;
-use kube::ResourceExt as _;
 use kube::api::{Api, ApiResource, DynamicObject, Patch, PatchParams, Resource};
 use kube::core::error_boundary::InvalidObject;
 use kube::runtime::controller::Action;
@@ -25,6 +24,7 @@ use crate::reason::{Failure, Reason};
 use crate::resource::ResourceId;
 use crate::rollout::Roll;
 use crate::status::{Outcome, report, shortened};
+use crate::telemetry::metrics::{PassOutcome, Standing};
 
 /// An Event's note is at most this long; the whole of it stands in status.
 const NOTE_LIMIT: usize = 1000;
@@ -74,22 +74,15 @@ pub(super) async fn role_mode(context: &Context, resource: &QuayStorage, registr
 }
 
 /// Tells that a bundle got back what stood there before.
-pub(super) async fn put_back(context: &Context, about: ObjectReference, who: &ResourceId) {
-    ended(
-        context,
-        about,
-        who,
-        "Restored",
-        EventType::Normal,
-        "The bundle has again what stood there before the first write.".into(),
-    )
-    .await;
+pub(super) async fn put_back(context: &Context, about: ObjectReference) {
+    let note = "The bundle has again what stood there before the first write.";
+    ended(context, about, "Restored", EventType::Normal, note.into()).await;
 }
 
 /// Tells that a bundle stays as it is, though it was to get back what stood there before.
-pub(super) async fn retained(context: &Context, about: ObjectReference, who: &ResourceId, why: &str) {
+pub(super) async fn retained(context: &Context, about: ObjectReference, why: &str) {
     let note = format!("The bundle stays as it is (deletionPolicy: Restore): {why}.");
-    ended(context, about, who, "Retained", EventType::Warning, note).await;
+    ended(context, about, "Retained", EventType::Warning, note).await;
 }
 
 /// Tells that a backup is left behind.
@@ -98,27 +91,20 @@ pub(super) async fn backup_left(context: &Context, about: ObjectReference, who: 
     let note = format!(
         "Secret {name}, the backup, holds old keys and could not be deleted: delete it by hand. To grant that: {grant}"
     );
-    ended(context, about, who, "BackupLeft", EventType::Warning, note).await;
+    ended(context, about, "BackupLeft", EventType::Warning, note).await;
 }
 
 /// Tells that a resource cannot go.
-pub(super) async fn stuck(context: &Context, about: ObjectReference, who: &ResourceId, problem: &ApiProblem) {
+pub(super) async fn stuck(context: &Context, about: ObjectReference, problem: &ApiProblem) {
     let note = format!(
         "Finalizer {} could not be taken: {problem}. It is tried again. If it is forbidden, apply deploy/rbac/operator.yaml of this version.",
         backup::FINALIZER
     );
-    ended(context, about, who, "FinalizerLeft", EventType::Warning, note).await;
+    ended(context, about, "FinalizerLeft", EventType::Warning, note).await;
 }
 
-async fn ended(
-    context: &Context,
-    about: ObjectReference,
-    who: &ResourceId,
-    reason: &str,
-    kind: EventType,
-    note: String,
-) {
-    tracing::info!(resource = %who, "{note}");
+async fn ended(context: &Context, about: ObjectReference, reason: &str, kind: EventType, note: String) {
+    tracing::info!("{note}");
     publish(context, about, kind, reason, "End", note).await;
 }
 
@@ -157,9 +143,11 @@ pub(super) async fn status(
     status: QuayStorageStatus,
 ) -> Result<(), ApiProblem> {
     let before = resource.status.as_ref();
+    stands(context, who, memory, &status);
     if before == Some(&status) {
         return Ok(());
     }
+    memory.outcome = memory.outcome.or(Some(PassOutcome::Reported));
     let patch = json!({"metadata": {"resourceVersion": resource.metadata.resource_version}, "status": status});
     let resources: Api<QuayStorage> = Api::namespaced(context.client.clone(), &who.namespace);
     match answered(resources.patch_status(&who.name, &PatchParams::apply(FIELD_MANAGER), &Patch::Merge(&patch))).await {
@@ -172,7 +160,7 @@ pub(super) async fn status(
         Err(ApiProblem::NotFound) => Ok(()),
         // A stored object that its own schema refuses gets no status; only its next edit changes that.
         Err(ApiProblem::Refused { code: 422, .. }) => {
-            tracing::warn!(resource = %who, "the API server takes no status: the stored object violates its schema");
+            tracing::warn!("the API server takes no status: the stored object violates its schema");
             tell_of_transition(context, resource, before, &status).await;
             // As if it had been written: the next pass tells only what is new.
             memory.reported = Some(Arc::new(QuayStorage { status: Some(status), ..QuayStorage::clone(resource) }));
@@ -180,6 +168,21 @@ pub(super) async fn status(
         }
         Err(problem) => Err(problem),
     }
+}
+
+/// Notes how the resource stands, for those who ask the operator instead of the API server.
+fn stands(context: &Context, who: &ResourceId, memory: &mut Memory, status: &QuayStorageStatus) {
+    let Some(ready) = status.conditions.iter().find(|condition| condition.type_ == "Ready") else { return };
+    let proven = status.locations.iter().map(|location| location.proof.as_ref().map(|proof| proof.time.0));
+    let standing = Standing {
+        is_ready: ready.status == "True",
+        reason: ready.reason.clone(),
+        // Without a proof of one of them there is none of the resource.
+        proven: proven.min().flatten(),
+        interval: memory.interval,
+    };
+    context.metrics.stands(who, standing.clone());
+    memory.standing = Some(standing);
 }
 
 async fn tell_of_transition(
@@ -191,10 +194,6 @@ async fn tell_of_transition(
     let ready = |status: &QuayStorageStatus| status.conditions.iter().find(|c| c.type_ == "Ready").cloned();
     let Some(ready_now) = ready(now) else { return };
     let same = before.and_then(ready).is_some_and(|c| c.status == ready_now.status && c.reason == ready_now.reason);
-    tracing::info!(
-        resource = %resource.name_any(), namespace = resource.namespace().unwrap_or_default(),
-        ready = ready_now.status, reason = ready_now.reason, "status written"
-    );
     if same || ready_now.reason == Reason::ProofPending.as_str() {
         return;
     }
@@ -205,10 +204,9 @@ async fn tell_of_transition(
 
 /// Logs a note, and publishes it.
 async fn tell(context: &Context, resource: &QuayStorage, kind: EventType, reason: &str, action: &str, note: String) {
-    let (name, namespace) = (resource.name_any(), resource.namespace().unwrap_or_default());
     match kind {
-        EventType::Normal => tracing::info!(resource = %name, namespace, "{note}"),
-        EventType::Warning => tracing::warn!(resource = %name, namespace, "{note}"),
+        EventType::Normal => tracing::info!("{note}"),
+        EventType::Warning => tracing::warn!("{note}"),
     }
     publish(context, resource.object_ref(&()), kind, reason, action, note).await;
 }
@@ -240,9 +238,11 @@ pub(super) async fn undecodable(
     object: &InvalidObject,
     about: ObjectReference,
 ) -> Result<Action, ApiProblem> {
-    tracing::warn!(resource = %who, error = without_values(&object.error), "an object cannot be decoded");
+    tracing::warn!(error = without_values(&object.error), "an object cannot be decoded");
     // What it referred to and claimed is not known any more; those that share it look again.
     context.forget(who);
+    let reason = Reason::InvalidSpec.as_str().to_owned();
+    context.metrics.stands(who, Standing { is_ready: false, reason, proven: None, interval: None });
     let failure = Failure::new(
         Reason::InvalidSpec,
         format!(

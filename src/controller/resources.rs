@@ -13,7 +13,9 @@ use kube::runtime::reflector::{self, ObjectRef, Store};
 use kube::runtime::watcher::{self, Event};
 
 use super::{Stored, id};
+use crate::cluster::ApiProblem;
 use crate::resource::ResourceId;
+use crate::telemetry::health::Health;
 
 /// How many are listed at a time.
 const PAGE: u32 = 100;
@@ -48,6 +50,14 @@ struct Taking {
     writer: reflector::store::Writer<Stored>,
     /// What a list has listed so far, by watch: it counts once it is complete, for it says also what is gone.
     listed: HashMap<Option<String>, Vec<Stored>>,
+    beginning: Beginning,
+}
+
+/// Which watches have not answered yet.
+struct Beginning {
+    awaited: HashSet<Option<String>>,
+    is_any_listed: bool,
+    health: Health,
 }
 
 impl Resources {
@@ -55,14 +65,18 @@ impl Resources {
     pub(super) fn watch(
         client: &Client,
         namespaces: &[String],
+        health: Health,
     ) -> (Self, impl Stream<Item = watcher::Result<Told>> + use<>) {
         let (store, mut writer) = reflector::store();
         // Each namespace's resources come to be known all at once, and those of the others do not wait for them.
         writer.apply_watcher_event(&Event::Init);
         writer.apply_watcher_event(&Event::InitDone);
         let resources = Self { store, bundles: Arc::default() };
-        let mut taking = Taking { resources: resources.clone(), writer, listed: HashMap::new() };
-        let told = events(client, namespaces).flat_map(move |(scope, event)| {
+        let scopes = scopes(namespaces);
+        let beginning = Beginning { awaited: scopes.iter().cloned().collect(), is_any_listed: false, health };
+        let mut taking = Taking { resources: resources.clone(), writer, listed: HashMap::new(), beginning };
+        let told = events(client, scopes).flat_map(move |(scope, event)| {
+            taking.beginning.hears(&scope, &event);
             let told = match event {
                 Ok(event) => taking.take(&scope, event).into_iter().map(Ok).collect(),
                 Err(error) => vec![Err(error)],
@@ -124,10 +138,31 @@ impl Resources {
 
 type Events = SelectAll<BoxStream<'static, (Option<String>, watcher::Result<Event<Stored>>)>>;
 
+impl Beginning {
+    /// The process is ready once every watch has listed its resources or was refused, and one is not.
+    fn hears(&mut self, scope: &Option<String>, event: &watcher::Result<Event<Stored>>) {
+        if self.awaited.is_empty() && self.is_any_listed {
+            return;
+        }
+        match event {
+            Ok(Event::InitDone) => self.is_any_listed = true,
+            Err(error) if ApiProblem::from(error) == ApiProblem::Forbidden => {}
+            Ok(_) | Err(_) => return,
+        }
+        self.awaited.remove(scope);
+        if self.awaited.is_empty() && self.is_any_listed {
+            self.health.is_synced();
+        }
+    }
+}
+
+/// What is watched: each namespace that is named, else all of them at once.
+fn scopes(namespaces: &[String]) -> Vec<Option<String>> {
+    if namespaces.is_empty() { vec![None] } else { namespaces.iter().cloned().map(Some).collect() }
+}
+
 /// What each watch says; each has its own back-off, so that one that is refused concerns no other.
-fn events(client: &Client, namespaces: &[String]) -> Events {
-    let scopes = namespaces.iter().cloned().map(Some);
-    let scopes: Vec<Option<String>> = if namespaces.is_empty() { vec![None] } else { scopes.collect() };
+fn events(client: &Client, scopes: Vec<Option<String>>) -> Events {
     let watch = |scope: Option<String>| {
         let api: Api<Stored> = match &scope {
             Some(namespace) => Api::namespaced(client.clone(), namespace),

@@ -15,12 +15,15 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use tokio::sync::mpsc;
+use tracing::Instrument as _;
 
 use crate::place::Endpoint;
 use crate::plan::ProofState;
 use crate::reason::{Failure, Reason};
 use crate::resource::ResourceId;
 use crate::target::Target;
+use crate::telemetry::metrics::Metrics;
+use crate::telemetry::traces;
 use crate::verdict::{Findings, Step, Verdict};
 pub use prove::{Prover, Terms};
 use record::Record;
@@ -80,14 +83,20 @@ pub struct ProofRoom {
     /// How many proofs are made at the same time on AWS.
     concurrency: usize,
     slots: Arc<Mutex<HashMap<String, Slots>>>,
+    metrics: Metrics,
     finished: mpsc::UnboundedSender<ResourceId>,
 }
 
 impl ProofRoom {
     /// A room without proofs, where at most so many are made at the same time on AWS. Who waits for one is sent to
     /// `finished`.
-    pub fn new(prover: Prover, concurrency: usize, finished: mpsc::UnboundedSender<ResourceId>) -> Self {
-        Self { prover, rooms: Arc::default(), concurrency, slots: Arc::default(), finished }
+    pub fn new(
+        prover: Prover,
+        concurrency: usize,
+        metrics: Metrics,
+        finished: mpsc::UnboundedSender<ResourceId>,
+    ) -> Self {
+        Self { prover, rooms: Arc::default(), concurrency, slots: Arc::default(), metrics, finished }
     }
 
     /// What is known of the target; starts a proof where one is due.
@@ -131,21 +140,28 @@ impl ProofRoom {
     fn prove(&self, proof: ProofKey, depth: Depth, question: &Question<'_>) {
         let (room, target) = (self.clone(), question.target.clone());
         let (namespace, max_age, asked) = (question.who.namespace.clone(), question.max_age, question.asked);
-        tokio::spawn(async move {
+        // It outlives the pass that asked for it, and may serve many.
+        let span = tracing::info_span!(parent: None, "proof", namespace, trace_id = tracing::field::Empty);
+        span.follows_from(tracing::Span::current());
+        traces::identify(&span);
+        let proving = async move {
+            let begun = Instant::now();
             let (prover, slots) = (room.prover.clone(), room.slots_of(&target.endpoint));
-            let made = tokio::spawn(async move {
+            let made = async move {
                 // Credentials may be shared with a proof that was made a little earlier, not with one of an interval ago.
                 let (namespace, max_age, slots) = (namespace.as_str(), max_age / 2, Some(&slots));
                 let terms = Terms { depth, namespace, max_age, asked, id: proof.0, slots };
                 Box::pin(prover.prove(&target, terms)).await
-            });
-            let findings = made.await.unwrap_or_else(|_| broken());
+            };
+            let findings = tokio::spawn(made.in_current_span()).await.unwrap_or_else(|_| broken());
+            room.metrics.proved(&findings, begun.elapsed());
             let waiting = room.lock().finish(proof, depth, &findings);
             for who in waiting {
                 // Without a receiver the process is stopping, and nobody waits any more.
                 let _ = room.finished.send(who);
             }
-        });
+        };
+        tokio::spawn(proving.instrument(span));
     }
 
     fn slots_of(&self, endpoint: &Endpoint) -> Slots {

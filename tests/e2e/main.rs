@@ -39,4 +39,5 @@ mod retained;
 mod roles;
 mod rotation;
 mod storage;
+mod telemetry;
 mod tokens;

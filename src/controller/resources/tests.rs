@@ -20,7 +20,8 @@ fn of_bundle(namespace: &str, name: &str, bundle: &str) -> Stored {
 
 fn taking() -> Taking {
     let (store, writer) = reflector::store();
-    Taking { resources: Resources { store, bundles: Arc::default() }, writer, listed: HashMap::new() }
+    let resources = Resources { store, bundles: Arc::default() };
+    Taking { resources, writer, listed: HashMap::new(), beginning: beginning(&[]).0 }
 }
 
 fn names(taking: &Taking) -> Vec<String> {
@@ -95,4 +96,31 @@ fn what_nobody_reads_is_not_kept() {
     let DeserializeGuard(Ok(kept)) = &*taking.resources.get(&who).unwrap() else { panic!("it is not kept") };
     assert_eq!(kept.metadata.managed_fields, None);
     assert_eq!(kept.metadata.annotations, Some([("kept".to_owned(), "yes".to_owned())].into()));
+}
+
+fn beginning(namespaces: &[&str]) -> (Beginning, Health) {
+    let namespaces: Vec<String> = namespaces.iter().map(|namespace| (*namespace).to_owned()).collect();
+    let (awaited, health) = (scopes(&namespaces).into_iter().collect(), Health::default());
+    (Beginning { awaited, is_any_listed: false, health: health.clone() }, health)
+}
+
+fn refused(code: u16) -> watcher::Result<Event<Stored>> {
+    let status = kube::core::Status { code, ..kube::core::Status::default() };
+    Err(watcher::Error::InitialListFailed(kube::Error::Api(Box::new(status))))
+}
+
+#[test]
+fn the_process_is_ready_once_each_namespace_is_listed_or_refused_and_one_is_listed() {
+    let (mut both, health) = beginning(&["a", "b"]);
+    both.hears(&Some("a".into()), &refused(403));
+    both.hears(&Some("b".into()), &refused(500));
+    assert!(health.ready().is_err(), "one has not answered");
+    both.hears(&Some("b".into()), &Ok(Event::InitDone));
+    assert_eq!(health.ready(), Ok(()));
+
+    let (mut all, health) = beginning(&[]);
+    all.hears(&None, &refused(403));
+    assert!(health.ready().is_err(), "it can do nothing");
+    all.hears(&None, &Ok(Event::InitDone));
+    assert_eq!(health.ready(), Ok(()));
 }

@@ -45,6 +45,11 @@ impl Operator {
         Self::spawn(world, world.plane.info("server"), world.plane.info("aws"), &flags, &[]).await
     }
 
+    /// Starts the operator with the world's AWS, with flags and with variables.
+    pub(crate) async fn start_telling(world: &World, flags: &[&str], variables: &[(&str, &str)]) -> Self {
+        Self::spawn(world, world.plane.info("server"), world.plane.info("aws"), flags, variables).await
+    }
+
     async fn spawn(world: &World, server: &str, aws: &str, flags: &[&str], variables: &[(&str, &str)]) -> Self {
         let (kubeconfig, credential) = world.operator_kubeconfig(server).await;
         let log = world.dir.path().join(format!("operator-{}.log", credential.replace(['=', '/'], "-")));
@@ -92,12 +97,17 @@ impl Operator {
 
     /// Ends the process as Kubernetes does, and asserts that it finished what was under way instead of being cut off.
     pub(crate) async fn ends_gracefully(&mut self) {
+        self.ends_gracefully_in("run: stopped").await;
+    }
+
+    /// The same, where the last line ends otherwise.
+    pub(crate) async fn ends_gracefully_in(&mut self, last_words: &str) {
         self.terminate();
         let ended = self.ended_within(Duration::from_secs(5)).await.expect("it did not end in time");
         assert!(ended.success(), "{ended}");
         let log = self.log();
         // A proof that nobody waits for any more may still have a last word.
-        assert!(log.lines().any(|line| line.ends_with("run: stopped")), "it was cut off: {:?}", log.lines().last());
+        assert!(log.lines().any(|line| line.contains(last_words)), "it was cut off: {:?}", log.lines().last());
     }
 
     pub(crate) fn log(&self) -> String {
