@@ -46,7 +46,7 @@ pub(super) struct Memory {
     /// The uid of the resource that is remembered: another of the same name is another resource.
     pub(super) uid: Option<String>,
     /// The keys as they were read, by Secret.
-    pub(super) keys: BTreeMap<String, KeyReading>,
+    pub(super) keys: BTreeMap<String, Arc<KeyReading>>,
     /// The service accounts as they were read, by name.
     pub(super) accounts: BTreeMap<String, AccountReading>,
     /// The certificates in the bundle, as it was read at a version.
@@ -161,7 +161,6 @@ pub(super) struct RolloutOf {
 }
 
 /// A key Secret as it was read.
-#[derive(Clone)]
 pub(super) struct KeyReading {
     /// At which version; none if it could not be read.
     pub(super) version: Option<Version>,

@@ -5,6 +5,7 @@ mod annotate;
 mod backup;
 mod consumer;
 mod ending;
+mod events;
 mod memory;
 mod observe;
 mod output;
@@ -16,6 +17,7 @@ mod requests;
 mod resources;
 mod role_mode;
 mod rollout;
+mod shared_keys;
 mod suspend;
 
 use std::collections::HashMap;
@@ -27,7 +29,6 @@ use futures::{Stream, StreamExt as _, stream};
 use kube::api::Resource;
 use kube::core::DeserializeGuard;
 use kube::runtime::controller::{Action, Config, Error as ApplierError};
-use kube::runtime::events::{Recorder, Reporter};
 use kube::runtime::reflector::ObjectRef;
 use kube::runtime::{WatchStreamExt as _, applier, watcher};
 use kube::{Client, ResourceExt as _};
@@ -47,8 +48,10 @@ use crate::proof::{ProofRoom, Prover};
 use crate::resource::ResourceId;
 use crate::telemetry::health::Health;
 use crate::telemetry::metrics::Metrics;
+use events::Events;
 use memory::Memory;
 use resources::{Resources, Told};
+use shared_keys::SharedKeys;
 
 /// A `QuayStorage` as it is stored: one that cannot be decoded does not stop the others.
 type Stored = DeserializeGuard<QuayStorage>;
@@ -86,7 +89,8 @@ struct Context {
     registries: Registries,
     terminating: TerminatingNamespaces,
     grants: Arc<Grants>,
-    events: Recorder,
+    events: Events,
+    keys: SharedKeys,
     resources: Resources,
     allowed: Allowed,
     metrics: Metrics,
@@ -137,7 +141,8 @@ pub async fn run(client: Client, aws: Aws, options: Options, (leads, stop): (Can
         registries: Registries::new(&client, &options.namespaces, &trigger),
         terminating: TerminatingNamespaces::default(),
         grants,
-        events: Recorder::new(client.clone(), Reporter { controller: "registry-sts".into(), instance: None }),
+        events: Events::new(client.clone()),
+        keys: SharedKeys::default(),
         resources: resources.clone(),
         allowed: options.allowed,
         metrics: options.metrics,

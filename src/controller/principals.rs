@@ -1,6 +1,7 @@
 //! Who assumes the roles: the keys in Secrets and the service accounts, read when they may have changed.
 
 use std::collections::BTreeSet;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use super::Context;
@@ -185,14 +186,35 @@ async fn read_keys(context: &Context, who: &ResourceId, desired: &Desired, memor
         let known = context.secrets.version(&who.namespace, name);
         let unchanged = known.is_some() && memory.keys.get(name).is_some_and(|reading| reading.version == known);
         if !unchanged {
-            let before = context.secrets.before_request(&who.namespace, name);
-            let (version, key) =
-                secrets::read_key(&context.client, &context.grants, &desired.consumer, &who.namespace, name).await;
-            let reading = KeyReading { version, key };
-            note(context, who, name, &before, reading.version.as_ref());
+            let reading = read_key(context, who, desired, name, memory.is_anew).await;
             memory.keys.insert(name.clone(), reading);
         }
     }
+}
+
+/// Reads a key Secret, unless another resource has read it as it stands.
+async fn read_key(
+    context: &Context,
+    who: &ResourceId,
+    desired: &Desired,
+    name: &str,
+    is_anew: bool,
+) -> Arc<KeyReading> {
+    let slot = context.keys.slot(&who.namespace, name);
+    let mut shared = slot.lock().await;
+    let known = context.secrets.version(&who.namespace, name);
+    let others = shared.upgrade().filter(|reading| known.is_some() && reading.version == known && !is_anew);
+    if let Some(reading) = others {
+        return reading;
+    }
+    let before = context.secrets.before_request(&who.namespace, name);
+    let (client, grants) = (&context.client, &context.grants);
+    let (version, key) = secrets::read_key(client, grants, &desired.consumer, &who.namespace, name).await;
+    note(context, who, name, &before, version.as_ref());
+    let reading = Arc::new(KeyReading { version, key });
+    // Why there is none is told to each in its own words.
+    *shared = if reading.key.is_ok() { Arc::downgrade(&reading) } else { Weak::new() };
+    reading
 }
 
 /// Reads the certificates in the bundle where a location's endpoint may have one of theirs.

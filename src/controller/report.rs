@@ -7,10 +7,11 @@ use k8s_openapi::jiff::Timestamp;
 use kube::api::{Api, ApiResource, DynamicObject, Patch, PatchParams, Resource};
 use kube::core::error_boundary::InvalidObject;
 use kube::runtime::controller::Action;
-use kube::runtime::events::{Event, EventType};
+use kube::runtime::events::EventType;
 use serde_json::json;
 
 use super::Context;
+use super::events::Told;
 use super::memory::Memory;
 use super::resources::slim;
 use crate::api::status::QuayStorageStatus;
@@ -23,11 +24,8 @@ use crate::plan::{BundleWrite, Desired};
 use crate::reason::{Failure, Reason};
 use crate::resource::ResourceId;
 use crate::rollout::Roll;
-use crate::status::{Outcome, report, shortened};
+use crate::status::{Outcome, report};
 use crate::telemetry::metrics::{PassOutcome, Standing};
-
-/// An Event's note is at most this long; the whole of it stands in status.
-const NOTE_LIMIT: usize = 1000;
 
 /// Tells of a write to the bundle.
 pub(super) async fn written(context: &Context, resource: &QuayStorage, write: &BundleWrite) {
@@ -153,7 +151,7 @@ pub(super) async fn status(
     match answered(resources.patch_status(&who.name, &PatchParams::apply(FIELD_MANAGER), &Patch::Merge(&patch))).await {
         Ok(reported) => {
             memory.reported = Some(Arc::new(slim(reported)));
-            tell_of_transition(context, resource, before, &status).await;
+            tell_of_transition(context, resource, before, &status, memory.outcome).await;
             Ok(())
         }
         // It is gone: nobody is left to report to.
@@ -161,7 +159,7 @@ pub(super) async fn status(
         // A stored object that its own schema refuses gets no status; only its next edit changes that.
         Err(ApiProblem::Refused { code: 422, .. }) => {
             tracing::warn!("the API server takes no status: the stored object violates its schema");
-            tell_of_transition(context, resource, before, &status).await;
+            tell_of_transition(context, resource, before, &status, memory.outcome).await;
             // As if it had been written: the next pass tells only what is new.
             memory.reported = Some(Arc::new(QuayStorage { status: Some(status), ..QuayStorage::clone(resource) }));
             Ok(())
@@ -190,11 +188,14 @@ async fn tell_of_transition(
     resource: &QuayStorage,
     before: Option<&QuayStorageStatus>,
     now: &QuayStorageStatus,
+    outcome: Option<PassOutcome>,
 ) {
     let ready = |status: &QuayStorageStatus| status.conditions.iter().find(|c| c.type_ == "Ready").cloned();
     let Some(ready_now) = ready(now) else { return };
     let same = before.and_then(ready).is_some_and(|c| c.status == ready_now.status && c.reason == ready_now.reason);
-    if same || ready_now.reason == Reason::ProofPending.as_str() {
+    // That it was written has been told, and nothing is written unproven without a reason of its own.
+    let is_told = outcome == Some(PassOutcome::Wrote) && ready_now.reason == Reason::ProvenAndWritten.as_str();
+    if same || is_told || ready_now.reason == Reason::ProofPending.as_str() {
         return;
     }
     let is_wanted = ready_now.status == "True" || ready_now.reason == Reason::Suspended.as_str();
@@ -211,20 +212,8 @@ async fn tell(context: &Context, resource: &QuayStorage, kind: EventType, reason
     publish(context, resource.object_ref(&()), kind, reason, action, note).await;
 }
 
-/// Events are a courtesy: one that cannot be written is logged, and nothing waits for it.
-async fn publish(
-    context: &Context,
-    about: ObjectReference,
-    type_: EventType,
-    reason: &str,
-    action: &str,
-    note: String,
-) {
-    let note = Some(shortened(note, NOTE_LIMIT));
-    let event = Event { type_, reason: reason.into(), note, action: action.into(), secondary: None };
-    if let Err(problem) = answered(context.events.publish(&event, &about)).await {
-        tracing::debug!(%problem, "an Event could not be written");
-    }
+async fn publish(context: &Context, about: ObjectReference, kind: EventType, reason: &str, action: &str, note: String) {
+    context.events.publish(Told { about, kind, reason, action, note }).await;
 }
 
 /// Reports on an object that is no `QuayStorage` as this version knows it: by an Event, and in status where the API
