@@ -1,13 +1,15 @@
 //! What has to be so after every fault, once everything is right again.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::harness::audit::until_quiet;
+use serde_json::{Value, json};
+
+use crate::harness::audit::{Request, until_quiet};
 use crate::harness::iam::{Iam, Key};
 use crate::harness::operator::Operator;
 use crate::harness::verb::left_in;
 use crate::harness::world::World;
-use serde_json::{Value, json};
 
 /// What the process may have in memory, in KiB.
 const MEMORY: u64 = 96 * 1024;
@@ -38,6 +40,15 @@ pub(crate) async fn assert_rests(operator: &Operator) {
     eprintln!("at rest: {} MiB, busy for {busy:?} of {REST:?}", memory / 1024);
     assert!(memory < MEMORY, "{memory} KiB of memory");
     assert!(busy < BUSY, "busy for {busy:?} of {REST:?}");
+}
+
+/// So many requests were not made.
+pub(crate) fn assert_fewer(asked: &[Request], most: usize) {
+    let mut kinds = BTreeMap::<_, usize>::new();
+    for request in asked {
+        *kinds.entry((&request.verb, &request.resource, request.code)).or_default() += 1;
+    }
+    assert!(asked.len() < most, "{} requests, not fewer than {most}: {kinds:?}", asked.len());
 }
 
 fn proc(operator: &Operator, file: &str) -> String {

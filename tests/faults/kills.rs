@@ -53,11 +53,16 @@ impl Users {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_operator_that_is_killed_fifty_times_loses_no_edit_and_leaves_nothing() {
+/// By which the moments are drawn.
+pub(crate) fn random() -> fastrand::Rng {
     let seed = std::env::var("FAULTS_SEED").map_or_else(|_| fastrand::u64(..), |seed| seed.parse().unwrap());
     eprintln!("FAULTS_SEED={seed}");
-    let mut random = fastrand::Rng::with_seed(seed);
+    fastrand::Rng::with_seed(seed)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_operator_that_is_killed_fifty_times_loses_no_edit_and_leaves_nothing() {
+    let mut random = random();
     let _undisturbed = undisturbed().await;
     let world = World::granted().await;
     let all = [("one", world.iam("one").await), ("two", world.iam("two").await), ("three", world.iam("three").await)];

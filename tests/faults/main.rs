@@ -16,6 +16,7 @@ mod harness;
 mod kills;
 mod line;
 mod outages;
+mod restored;
 mod silence;
 mod stored;
 mod storm;

@@ -9,7 +9,7 @@ use kube::api::{Patch, PatchParams};
 use registry_sts::api::QuayStorage;
 use serde_json::json;
 
-use crate::aftermath::{assert_calm, assert_right};
+use crate::aftermath::{assert_calm, assert_fewer, assert_right};
 use crate::editor::Editor;
 use crate::harness::audit::requests;
 use crate::harness::operator::ready_world;
@@ -94,7 +94,7 @@ async fn in_a_storm_of_conflicts_each_key_is_written_once_and_no_edit_is_lost() 
     assert!(conflicts > 0, "there was no storm");
     // Each change is looked at once, and met by a write that is refused at most once.
     let most = 2 * (edits + stirred) + 10 * rotations;
-    assert!(u64::try_from(asked.len()).unwrap() < most, "{} requests, more than {most}", asked.len());
+    assert_fewer(&asked, usize::try_from(most).unwrap());
     let bundle = world.bundle("bundle").await.data.unwrap();
     assert_eq!(bundle["stirred"].0, stirred.to_string().into_bytes());
     assert_right(&world.config("bundle").await, &config(edits), &[("default", &iam, &key)]);
