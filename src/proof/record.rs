@@ -31,7 +31,7 @@ pub(super) struct Record {
     /// Since when a proof runs, while one does.
     running: Option<Instant>,
     succeeded: Option<Success>,
-    /// When everything was last tried.
+    /// When everything was last tried and worked, unless it was tried again since and failed.
     full: Option<Instant>,
     /// When the last attempt to try everything began, however it ended.
     attempted: Option<Instant>,
@@ -148,6 +148,10 @@ impl Record {
                 self.early = fastrand::f64();
             }
             Some((step, failure)) => {
+                if depth == Depth::Full {
+                    // It may have left what only the next full one removes.
+                    self.full = None;
+                }
                 if !is_silence(failure) {
                     // A denial undoes what was proven before; no later silence brings that back.
                     self.succeeded = None;

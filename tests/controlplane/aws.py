@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from calls import REGION, AwsError, Caller, plain_text
 from cluster import HOST, wait_until
@@ -86,6 +86,10 @@ class AwsPeer:
         lines = self._moto_api("GET", "/recorder/download-recording").splitlines()
         return [_readable(json.loads(line)) for line in lines]
 
+    def age(self, bucket: str, seconds: int) -> None:
+        """Makes every object of a bucket so much older."""
+        self._ask("POST", f"/age?{urlencode({'bucket': bucket, 'seconds': seconds})}")
+
     def _make_setup_user(self) -> None:
         self.call("iam", "create_user", {"UserName": SETUP_USER})
         policy = {
@@ -98,15 +102,18 @@ class AwsPeer:
         self.setup_key = {"access_key": key["AccessKeyId"], "secret_key": key["SecretAccessKey"]}
 
     def _moto_api(self, method: str, path: str) -> str:
+        return self._ask(method, f"/moto-api{path}")
+
+    def _ask(self, method: str, path: str) -> str:
         connection = http.client.HTTPConnection(HOST, self.port, timeout=30)
         try:
-            connection.request(method, f"/moto-api{path}")
+            connection.request(method, path)
             response = connection.getresponse()
             text = response.read().decode()
         finally:
             connection.close()
         if response.status != 200:
-            raise AwsError("RecorderFailed", f"{path}: HTTP {response.status}: {text[:500]}")
+            raise AwsError("PeerFailed", f"{path}: HTTP {response.status}: {text[:500]}")
         return text
 
 

@@ -5,8 +5,10 @@ import json
 import os
 import secrets
 import ssl
+import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -101,12 +103,35 @@ class Cluster:
         self.kubeconfig = directory / "kubeconfig"
         self.audit_log = directory / "audit.log"
         self.environment = {"PATH": os.environ.get("PATH", ""), "HOME": str(directory)}
+        self._launching = threading.Lock()
+        self._stopping = False
+        # The kernel kills a process when the thread that started it ends: this one stays.
+        self._keeper = ThreadPoolExecutor(1, "apiserver")
 
     def start(self) -> None:
         self._write_inputs()
         self.etcd = retried(self._start_etcd)
-        self.apiserver = retried(self._start_apiserver)
+        self.apiserver = retried(self._start_apiserver_anywhere)
         self.write_kubeconfig(self.kubeconfig)
+
+    def kill_apiserver(self) -> None:
+        """Ends it without a chance to finish anything; its port and its data stay its own."""
+        self.apiserver.process.kill()
+        self.apiserver.process.wait()
+
+    def start_apiserver_again(self) -> Child:
+        """Starts it where it was, after it was killed."""
+        if not self.apiserver.exited():
+            raise SetupError(f"{self.apiserver.name} runs")
+        started = self._keeper.submit(retried, self._start_apiserver)
+        self.apiserver = started.result()
+        return self.apiserver
+
+    def stop_starting(self) -> None:
+        """From here on no process is started; those that run are the caller's to end."""
+        with self._launching:
+            self._stopping = True
+        self._keeper.shutdown(wait=False, cancel_futures=True)
 
     def write_kubeconfig(self, path: Path) -> None:
         """The admin's."""
@@ -177,9 +202,12 @@ class Cluster:
 
         return self._run("etcd", command, ready)
 
-    def _start_apiserver(self) -> Child:
+    def _start_apiserver_anywhere(self) -> Child:
         self.port = free_port()
         self.server = f"https://{HOST}:{self.port}"
+        return self._start_apiserver()
+
+    def _start_apiserver(self) -> Child:
         command = [
             self.assets / APISERVER,
             f"--etcd-servers={self.etcd_url}",
@@ -205,8 +233,11 @@ class Cluster:
         return self._run("kube-apiserver", command, self._apiserver_ready)
 
     def _run(self, name: str, command: list[Any], ready: Callable[[], bool]) -> Child:
-        child = Child(name, command, self.directory / f"{name}.log", self.environment)
-        self._started(child)
+        with self._launching:
+            if self._stopping:
+                raise SetupError("the control plane is stopping")
+            child = Child(name, command, self.directory / f"{name}.log", self.environment)
+            self._started(child)
         ready_or_stopped(child, ready)
         return child
 

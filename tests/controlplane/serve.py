@@ -82,4 +82,12 @@ def _answer(plane: "ControlPlane", request: dict[str, Any]) -> dict[str, Any]:
         case {"resume": name}:
             plane.resume(name)
             return {"ok": {}}
+        case {"kill": "apiserver"}:
+            plane.kill_apiserver()
+            return {"ok": {}}
+        case {"start": "apiserver"}:
+            return {"ok": plane.start_apiserver()}
+        case {"peer": "age", "args": arguments}:
+            plane.age(**arguments)
+            return {"ok": {}}
     raise ValueError("not a request, see README.md")

@@ -14,6 +14,7 @@ import sys
 import time
 import unittest
 import urllib.request
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +83,8 @@ class Ending(unittest.TestCase):
 
     def test_end_of_stdin(self) -> None:
         up = Up()
+        up.ask(kill="apiserver")
+        up.info["pids"] |= up.ask(start="apiserver")["ok"]["pids"]
         up.ask(pause="etcd")  # a paused process has to go too
         up.close()
         self.assertEqual(up.process.returncode, 0)
@@ -277,6 +280,36 @@ class Answers(unittest.TestCase):
             found = {reply["id"]: reply for reply in replies}
             self.assertEqual(found["late"]["status"], 200)
             self.assertEqual(found["now"]["ok"], {})
+
+    def test_kill_and_start_of_the_apiserver(self) -> None:
+        namespace = {"metadata": {"name": "kept"}}
+        before = self.kube("POST", "/api/v1/namespaces", body=namespace)[1]
+        self.assertEqual(self.up.ask(start="apiserver")["error"]["code"], "SetupError")
+        pid = self.up.info["pids"]["apiserver"]
+        self.up.ask(kill="apiserver")
+        self.assertFalse(running(pid))
+        refused = self.up.ask(kube="GET", path="/version")["error"]["code"]
+        self.assertEqual(refused, "ConnectionRefusedError")
+        started = self.up.ask(start="apiserver")["ok"]["pids"]["apiserver"]
+        self.assertNotEqual(started, pid)
+        after = self.kube("GET", "/api/v1/namespaces/kept")[1]
+        self.assertEqual(after["metadata"]["uid"], before["metadata"]["uid"])
+        # A paused one can be killed, too, and the new one is the one to be paused.
+        self.up.ask(pause="apiserver")
+        self.up.ask(kill="apiserver")
+        self.up.ask(start="apiserver")
+        self.up.ask(pause="apiserver")
+        self.up.ask(resume="apiserver")
+        self.assertEqual(self.kube("GET", "/readyz")[0], 200)
+
+    def test_age_of_objects(self) -> None:
+        self.up.aws("s3", "create_bucket", Bucket="old")
+        self.up.aws("s3", "put_object", Bucket="old", Key="a", Body="a")
+        modified = self.up.aws("s3", "head_object", Bucket="old", Key="a")["LastModified"]
+        self.up.ask(peer="age", args={"bucket": "old", "seconds": 7200})
+        aged = self.up.aws("s3", "head_object", Bucket="old", Key="a")["LastModified"]
+        seconds = datetime.fromisoformat(modified) - datetime.fromisoformat(aged)
+        self.assertEqual(seconds.total_seconds(), 7200)
 
     def test_bad_requests(self) -> None:
         self.assertEqual(self.up.ask(what="?")["error"]["code"], "ValueError")

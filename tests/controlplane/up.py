@@ -26,6 +26,7 @@ from processes import Child, stop_children
 from progress import HERE, SetupError, say
 
 if TYPE_CHECKING:
+    from cluster import Cluster
     from controllers import Controllers
     from issuer import Issuer
     from rgw import Rgw
@@ -59,6 +60,7 @@ class ControlPlane:
         self._directory: Path | None = None
         self._reaper: subprocess.Popen[bytes] | None = None
         self._issuer: "Issuer | None" = None
+        self._cluster: "Cluster | None" = None
         self._rgw: "Rgw | None" = None
         self._controllers: "Controllers | None" = None
 
@@ -136,9 +138,9 @@ class ControlPlane:
 
     def stop(self) -> None:
         """Stops every process and removes the data directory; safe to call twice."""
-        for started_on_demand in (self._rgw, self._controllers):
-            if started_on_demand is not None:
-                started_on_demand.stop_starting()
+        for starts_later in (self._rgw, self._controllers, self._cluster):
+            if starts_later is not None:
+                starts_later.stop_starting()
         # Newest first, and etcd once nothing needs it: kube-apiserver cannot end
         # in good order without it.
         servers = [child for child in self._children if child.name != "etcd"]
@@ -209,6 +211,20 @@ class ControlPlane:
 
     def resume(self, name: str) -> None:
         self._pausable[name].resume()
+
+    def kill_apiserver(self) -> None:
+        """As when its machine loses power. etcd has what was written."""
+        self._cluster.kill_apiserver()
+
+    def start_apiserver(self) -> dict[str, Any]:
+        """Starts it again after it was killed, on its port and with its data; says its pid."""
+        child = self._cluster.start_apiserver_again()
+        self._pausable["apiserver"] = child
+        return {"pids": {"apiserver": child.pid}}
+
+    def age(self, bucket: str, seconds: int) -> None:
+        """Makes what is in a bucket of the AWS peer older."""
+        self._peer.age(bucket, seconds)
 
     def _started(self, child: Child) -> None:
         self._children.append(child)

@@ -101,6 +101,19 @@ fn everything_is_tried_at_first_after_a_denial_and_once_a_day_and_nothing_is_cha
 }
 
 #[test]
+fn what_was_tried_in_full_and_met_silence_is_tried_in_full_again_for_it_may_have_left_something() {
+    let (mut record, now) = (Record::default(), Instant::now());
+    finish(&mut record, now, &works());
+    for _ in 0..2 {
+        record.finish(now, Timestamp::UNIX_EPOCH, Depth::Full, &refusal(Reason::AwsUnreachable));
+        assert_eq!(record.depth(now), Depth::Full);
+        assert!(matches!(record.state(now, HOUR, "x", None), ProofState::Stale(..)));
+    }
+    finish(&mut record, now, &works());
+    assert_eq!(record.depth(now), Depth::ReadOnly);
+}
+
+#[test]
 fn after_a_restart_what_was_proven_before_is_proven_again_some_time_within_the_interval_or_at_once_if_urgent() {
     let (mut record, now) = (Record::default(), Instant::now());
     let young = Some((HOUR / 4, Timestamp::UNIX_EPOCH));

@@ -63,7 +63,8 @@ impl ControlPlane {
         self.info[what].as_str().unwrap()
     }
 
-    async fn request(&self, mut request: Value) -> Value {
+    /// One request to up.py, as its README has them.
+    pub(crate) async fn request(&self, mut request: Value) -> Value {
         let id = self.next.fetch_add(1, Ordering::Relaxed);
         request["id"] = json!(id);
         let (sender, reply) = oneshot::channel();

@@ -1,6 +1,6 @@
 //! What one test has to itself: a namespace, names in AWS, clients, and a look at everything at its end.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -28,7 +28,7 @@ pub(crate) struct World {
     pub(crate) admin: Client,
     pub(crate) dir: tempfile::TempDir,
     /// Every secret value that the test used: none may show up anywhere.
-    secrets: Mutex<Vec<String>>,
+    secrets: Mutex<BTreeSet<String>>,
 }
 
 impl World {
@@ -111,7 +111,7 @@ impl World {
 
     /// A config.yaml in a bundle. Its database password is a secret like the keys.
     pub(crate) async fn put_bundle(&self, name: &str, config: &str) -> Secret {
-        self.secrets.lock().unwrap().push("hunter2-of-the-database".into());
+        self.secrets.lock().unwrap().insert("hunter2-of-the-database".into());
         self.put_secret(name, &[("config.yaml", config), ("ssl.cert", "not ours")]).await
     }
 
@@ -196,7 +196,7 @@ impl World {
         });
         let path = self.dir.path().join(format!("kubeconfig-{}", credential.replace(['=', '/'], "-")));
         std::fs::write(&path, kubeconfig.to_string()).unwrap();
-        self.secrets.lock().unwrap().push(token);
+        self.secrets.lock().unwrap().insert(token);
         (path, credential)
     }
 
@@ -210,7 +210,7 @@ impl World {
 
     /// From now on this is a secret, too.
     pub(crate) fn must_not_be_told(&self, secret: &str) {
-        self.secrets.lock().unwrap().push(secret.to_owned());
+        self.secrets.lock().unwrap().insert(secret.to_owned());
     }
 
     /// No secret of this test stands in an operator's log, in an Event or in a resource.
