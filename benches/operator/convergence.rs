@@ -80,7 +80,7 @@ pub(crate) async fn of_settled(plane: &Plane, aws: &Aws, resources: usize) -> (O
 }
 
 fn blank(resources: usize, seconds: f64, (sts_calls, s3_calls): (usize, usize)) -> Converged {
-    let memory = Memory { now: 0.0, peak: 0.0 };
+    let memory = Memory::default();
     let (asked, to_first_pass, cpu_seconds) = (Vec::new(), 0.0, 0.0);
     Converged { resources, seconds, to_first_pass, asked, sts_calls, s3_calls, cpu_seconds, memory }
 }

@@ -49,5 +49,5 @@ fn said(program: &str, arguments: &[&str]) -> String {
 fn etcd() -> String {
     let pinned = read(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/controlplane/go.mod"));
     let line = pinned.lines().find_map(|line| line.trim().strip_prefix("go.etcd.io/etcd/server/v3 "));
-    line.unwrap_or("unknown").to_owned()
+    line.and_then(|line| line.split(' ').next()).unwrap_or("unknown").to_owned()
 }

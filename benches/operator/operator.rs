@@ -17,9 +17,11 @@ use crate::plane::Plane;
 const TICKS_PER_SECOND: f64 = 100.0;
 
 /// Memory of a process, in MiB.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 pub(crate) struct Memory {
     pub(crate) now: f64,
+    /// The part that is no file's: the binary itself is one, whose pages the kernel can take back.
+    pub(crate) own: f64,
     pub(crate) peak: f64,
 }
 
@@ -156,5 +158,5 @@ pub(crate) fn memory(pid: u32) -> Memory {
         let line = status.lines().find_map(|line| line.strip_prefix(field)).unwrap();
         line.trim().trim_end_matches(" kB").parse::<f64>().unwrap() / 1024.0
     };
-    Memory { now: mib("VmRSS:"), peak: mib("VmHWM:") }
+    Memory { now: mib("VmRSS:"), own: mib("RssAnon:"), peak: mib("VmHWM:") }
 }

@@ -1,11 +1,12 @@
 //! The figures in words: what each is, how it was measured, and what it is to be.
 
+mod memory;
+
 use std::time::Duration;
 
 use crate::convergence::Converged;
 use crate::edits::percentile;
 use crate::floor::Shape;
-use crate::operator::{Memory, binary};
 use crate::progress::say;
 use crate::report::{Report, median, number, numbers};
 use crate::run::{Figures, Floor, Round};
@@ -20,7 +21,7 @@ pub(crate) fn tell(figures: &Figures, size: Size, facts: &[(&str, String)], took
     let mut report = Report::default();
     speed(&mut report, figures);
     cost(&mut report, figures);
-    memory(&mut report, figures, size);
+    memory::tell(&mut report, figures, size);
     delay(&mut report, figures);
     growth(&mut report, figures);
     println!("{}", report.table());
@@ -154,74 +155,6 @@ fn told(shape: &Shape) -> String {
     told.map(|(count, kind)| format!("{} {kind}", number(count, ""))).collect::<Vec<_>>().join(", ")
 }
 
-fn memory(report: &mut Report, figures: &Figures, size: Size) {
-    const PEAK: &str = "VmHWM of /proc/PID/status (VmRSS at that time";
-    report.part("Memory");
-    let idle = figures.idle;
-    report.at_most(
-        "nothing to do",
-        (idle.now, 15.0),
-        "MiB",
-        format!("VmRSS of /proc/PID/status, 5 s after the start, no resource (peak {})", mib(idle.peak)),
-    );
-    let runs = [
-        ("all created while it ran", &figures.created),
-        ("present and new at the start", &figures.rounds[0].operator),
-        ("present and Ready at the start", &figures.settled),
-    ];
-    for (what, run) in runs {
-        let Memory { now, peak } = run.memory;
-        report.at_most(
-            &format!("{} resources, {what}", run.resources),
-            (now, 30.0),
-            "MiB",
-            format!("VmRSS once it has asked nothing for 2 s (peak {})", mib(peak)),
-        );
-    }
-    let (alone, among) = (&figures.alone, &figures.among_foreign);
-    let of = |runs: &[Converged], which: fn(&Memory) -> f64| -> Vec<f64> {
-        runs.iter().map(|run| which(&run.memory)).collect()
-    };
-    let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
-    let foreign = size.large + size.small;
-    for (what, which) in
-        [("peak", (|memory| memory.peak) as fn(&Memory) -> f64), ("after the start", |memory| memory.now)]
-    {
-        let (without, with) = (of(alone, which), of(among, which));
-        report.at_most(
-            &format!("added by {foreign} foreign Secrets, {what}"),
-            (mean(&with) - mean(&without), 3.0),
-            "MiB",
-            format!("{PEAK} for the other) of two starts with {} resources that are Ready: {} without, {} with {} Secrets of 32 KiB in the same namespaces, half of them as kubectl applies them (all of it again in an annotation), and {} small ones", figures.settled.resources, numbers(&without, "MiB"), numbers(&with, "MiB"), size.large, size.small),
-        );
-    }
-    let firsts: Vec<f64> = among.iter().map(|run| run.to_first_pass).collect();
-    let without: Vec<f64> = alone.iter().map(|run| run.to_first_pass).collect();
-    report.at_most(
-        "from the start to the first pass among them",
-        (firsts.iter().copied().fold(0.0, f64::max), 2.0),
-        "s",
-        format!("from before the process is started to its first request for a Secret or a status in the audit log; a start and another one: {}; without foreign Secrets: {}", numbers(&firsts, "s"), numbers(&without, "s")),
-    );
-    let passes: Vec<f64> = among.iter().map(|run| run.seconds).collect();
-    report.tell("from the first pass to the last among them", numbers(&passes, "s"), "requests in the audit log");
-    let [before, after] = figures.servers;
-    for (server, before, after) in [("etcd", before[0], after[0]), ("kube-apiserver", before[1], after[1])] {
-        report.tell(
-            format!("{server}, without and with them"),
-            format!("{}, {}", mib(before.now), mib(after.now)),
-            "VmRSS, after the operator's starts; etcd has its default quota of 2 GiB",
-        );
-    }
-    let size = std::fs::metadata(binary()).unwrap().len() as f64 / 1024.0 / 1024.0;
-    report.at_most(
-        "the binary",
-        (size, 20.0),
-        "MiB",
-        "target/release/registry-sts as `make build` leaves it, stripped",
-    );
-}
-
 fn mib(value: f64) -> String {
     number(value, "MiB")
 }
@@ -248,46 +181,48 @@ fn delay(report: &mut Report, figures: &Figures) {
 }
 
 fn growth(report: &mut Report, figures: &Figures) {
-    let (small, large) = (&figures.rounds[0].operator, &figures.grown);
-    let times = GROWTH as f64;
-    report.part("Growth");
-    let how = |what: &str| {
-        format!(
-            "{what}; {} and {} new resources present at the start, the same namespaces and keys",
-            small.resources, large.resources
-        )
+    let large = &figures.grown;
+    let of = |which: fn(&Converged) -> f64| {
+        let small: Vec<f64> = figures.rounds.iter().map(|round| which(&round.operator)).collect();
+        (median(&small), which(large))
     };
+    let times = GROWTH as f64;
+    let count = figures.created.resources;
+    report.part("Growth");
+    let (small, grown) = of(|run| run.seconds);
     report.at_most(
         &format!("time for {GROWTH} times as many"),
-        (large.seconds / small.seconds, times),
+        (grown / small, times),
         "times",
-        how(&format!(
-            "{} and {} from the first request to the last Ready",
-            number(small.seconds, "s"),
-            number(large.seconds, "s")
-        )),
+        format!(
+            "{} for {count} new resources (median of the rounds) and {} for {}, present at the start in the same namespaces with the same keys, from the first request to the last Ready",
+            number(small, "s"),
+            number(grown, "s"),
+            large.resources
+        ),
     );
+    let (small, grown) = of(|run| run.cpu_seconds);
     report.at_most(
         &format!("processor time for {GROWTH} times as many"),
-        (large.cpu_seconds / small.cpu_seconds, times),
+        (grown / small, times),
         "times",
-        how(&format!("{} and {}", number(small.cpu_seconds, "s"), number(large.cpu_seconds, "s"))),
+        format!("the same: {} and {}", number(small, "s"), number(grown, "s")),
     );
+    let (small, grown) = of(|run| run.memory.now);
+    let (own_small, own_grown) = of(|run| run.memory.own);
     report.at_most(
         &format!("memory for {GROWTH} times as many"),
-        (large.memory.now / small.memory.now, times),
+        (grown / small, times),
         "times",
-        how(&format!(
-            "{} and {} VmRSS at the end, peaks {} and {}",
-            mib(small.memory.now),
-            mib(large.memory.now),
-            mib(small.memory.peak),
-            mib(large.memory.peak)
-        )),
+        format!(
+            "the same: {} and {} VmRSS at the end, {} and {} of it RssAnon; that is {} for each resource that was added",
+            mib(small),
+            mib(grown),
+            mib(own_small),
+            mib(own_grown),
+            number((own_grown - own_small) * 1024.0 / (large.resources - count) as f64, "KiB")
+        ),
     );
-    report.tell(
-        "requests to the API server with as many, without Events",
-        number(Shape::of(&large.asked, large.resources).without_events(), ""),
-        told(&Shape::of(&large.asked, large.resources)),
-    );
+    let shape = Shape::of(&large.asked, large.resources);
+    report.tell("requests for each of as many, without Events", number(shape.without_events(), ""), told(&shape));
 }
