@@ -33,8 +33,14 @@ test: ## All tests, on a real API server and an AWS peer that are built on first
 	  echo 'To run them too: apt-get install --no-install-recommends ceph-mon ceph-osd radosgw ceph-common'; \
 	fi
 
-bench: ## Measure the edit of config.yaml, side by side with a YAML library
+# `cargo bench` builds a binary of its own into target/release, with what the tests need of its libraries.
+bench: ## Measure the edit of config.yaml and the operator, into docs/performance.md; BENCH=quick sees only that it works
+	$(PYTHON) tests/controlplane/build.py >/dev/null
+	$(PYTHON) tests/controlplane/venv.py >/dev/null
+	cargo build --release --locked
+	cp target/release/registry-sts target/registry-sts-measured
 	cargo bench --locked --bench edit
+	REGISTRY_STS_BINARY=$(CURDIR)/target/registry-sts-measured BENCH=$(BENCH) cargo bench --locked --bench operator
 
 fuzz: ## Fuzz the edit and the parsers, each for FUZZ_SECONDS (60); needs a C++ compiler
 	$(PYTHON) fuzz/run.py
