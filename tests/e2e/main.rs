@@ -23,6 +23,7 @@ mod kubectl;
 mod leadership;
 mod lifecycle;
 mod main_job;
+mod namespaced;
 mod network;
 mod others;
 mod output;

@@ -54,7 +54,8 @@ impl Operator {
         let (kubeconfig, credential) = world.operator_kubeconfig(server).await;
         let log = world.dir.path().join(format!("operator-{}.log", credential.replace(['=', '/'], "-")));
         let child = Command::new(env!("CARGO_BIN_EXE_registry-sts"))
-            .args(["run", "--namespace", &world.namespace])
+            .arg("run")
+            .args(world.namespaces.iter().flat_map(|namespace| ["--namespace", namespace]))
             .args(flags)
             .args((!flags.contains(&"--lease-name")).then_some("--no-leader-election"))
             .args(if flags.contains(&"--log") { &[][..] } else { &LOG[..] })

@@ -27,6 +27,10 @@ pub(crate) struct World {
     pub(crate) namespace: String,
     pub(crate) admin: Client,
     pub(crate) dir: tempfile::TempDir,
+    /// The ServiceAccount of the operator, in namespace `registry-sts`.
+    pub(crate) account: &'static str,
+    /// In which namespaces the operator works; in all, if there is none.
+    pub(crate) namespaces: Vec<String>,
     /// Every secret value that the test used: none may show up anywhere.
     secrets: Mutex<BTreeSet<String>>,
 }
@@ -41,7 +45,15 @@ impl World {
         plane.start_recording().await;
         install(&admin).await;
         let namespace = format!("test-{}", COUNT.fetch_add(1, Ordering::Relaxed));
-        let world = Self { plane, namespace, admin, dir: tempfile::tempdir().unwrap(), secrets: Mutex::default() };
+        let world = Self {
+            plane,
+            admin,
+            dir: tempfile::tempdir().unwrap(),
+            account: "registry-sts",
+            namespaces: vec![namespace.clone()],
+            namespace,
+            secrets: Mutex::default(),
+        };
         let spec = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": world.namespace}});
         let namespaces: Api<Namespace> = Api::all(world.admin.clone());
         namespaces.create(&PostParams::default(), &serde_json::from_value(spec).unwrap()).await.unwrap();
@@ -65,7 +77,7 @@ impl World {
             "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding",
             "metadata": {"name": role, "namespace": self.namespace},
             "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role},
-            "subjects": [{"kind": "ServiceAccount", "name": "registry-sts", "namespace": "registry-sts"}],
+            "subjects": [{"kind": "ServiceAccount", "name": self.account, "namespace": "registry-sts"}],
         });
         apply(&self.admin, &binding).await;
     }
@@ -181,7 +193,7 @@ impl World {
         let accounts: Api<ServiceAccount> = Api::namespaced(self.admin.clone(), "registry-sts");
         let spec = TokenRequestSpec { expiration_seconds: Some(3600), ..TokenRequestSpec::default() };
         let request = TokenRequest { spec: Some(spec), ..TokenRequest::default() };
-        let issued = accounts.create_token_request("registry-sts", &PostParams::default(), &request).await.unwrap();
+        let issued = accounts.create_token_request(self.account, &PostParams::default(), &request).await.unwrap();
         let token = issued.status.unwrap().token.unwrap();
         let claims = token.split('.').nth(1).unwrap();
         let claims = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(claims).unwrap();

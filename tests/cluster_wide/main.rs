@@ -1,0 +1,114 @@
+//! An operator that may see the Secrets of all namespaces, on a control plane that this binary has to itself: it works on
+//! whatever is there.
+
+// A test that cannot go on has failed, and says on stderr why.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
+
+// Of what the scenarios are played on not all is needed here.
+#[allow(dead_code, unused_imports)]
+#[path = "../e2e/harness/mod.rs"]
+mod harness;
+#[allow(dead_code)]
+#[path = "../faults/line.rs"]
+mod line;
+
+use std::collections::BTreeSet;
+
+use k8s_openapi::api::rbac::v1::ClusterRoleBinding;
+use kube::api::{Api, DeleteParams};
+use serde_json::{Value, json};
+
+use harness::iam::Iam;
+use harness::operator::Operator;
+use harness::world::{World, apply, eventually};
+use line::Line;
+
+const CONFIG: &str = "DB_URI: postgresql://quay:hunter2-of-the-database@db/quay\n";
+
+/// Lets the operator at all Secrets of the cluster.
+async fn grant_everywhere(world: &World) {
+    let binding = json!({
+        "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding",
+        "metadata": {"name": "registry-sts-bundle"},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "registry-sts-bundle"},
+        "subjects": [{"kind": "ServiceAccount", "name": "registry-sts", "namespace": "registry-sts"}],
+    });
+    apply(&world.admin, &binding).await;
+}
+
+/// A resource that waits for an operator, with what it needs.
+async fn put_all(world: &World) -> Iam {
+    let iam = world.iam("a").await;
+    world.put_key("quay-user", &iam.key).await;
+    world.put_bundle("bundle", CONFIG).await;
+    world.put_resource("example", "bundle", &[World::location("default", &iam, "quay-user")]).await;
+    iam
+}
+
+/// A new key comes to stand in the bundle.
+async fn rotate(world: &World, iam: &Iam) {
+    let key = world.new_key(&iam.user).await;
+    world.put_key("quay-user", &key).await;
+    eventually("the key is written", || async { world.config("bundle").await.contains(&key.id).then_some(()) }).await;
+}
+
+/// How Secrets were listed and watched: the verb, the namespace, and how many were asked for.
+fn looks(world: &World, credential: &str) -> BTreeSet<(String, String, bool)> {
+    let log = std::fs::read_to_string(world.plane.info("audit_log")).unwrap();
+    let events = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    events
+        .filter(|event| event["user"]["extra"]["authentication.kubernetes.io/credential-id"][0] == credential)
+        .filter(|event| event["objectRef"]["resource"] == "secrets")
+        .filter(|event| event["verb"] == "list" || event["verb"] == "watch")
+        .map(|event| {
+            let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+            let of_one = text(&event["requestURI"]).contains("limit=1");
+            (text(&event["verb"]), text(&event["objectRef"]["namespace"]), of_one)
+        })
+        .collect()
+}
+
+#[tokio::test]
+async fn one_watch_sees_all_namespaces_and_without_that_right_each_has_one_of_its_own() {
+    let (mut one, two) = (World::new().await, World::new().await);
+    one.namespaces.clear();
+    grant_everywhere(&one).await;
+    let (iam_one, iam_two) = (put_all(&one).await, put_all(&two).await);
+    let mut line = Line::to(one.plane.info("server")).await;
+    let operator = Operator::start_through(&one, &format!("https://{}", line.address)).await;
+    for (world, iam) in [(&one, &iam_one), (&two, &iam_two)] {
+        world.until_ready("example").await;
+        rotate(world, iam).await;
+    }
+    let everywhere = [("list".to_owned(), String::new(), true), ("watch".to_owned(), String::new(), false)];
+    let mut expected = BTreeSet::from(everywhere);
+    assert_eq!(looks(&one, &operator.credential), expected, "Secrets are never listed, and one watch tells of all");
+
+    // The watch that is there goes on whoever may have it: it has to be asked for anew.
+    let bindings: Api<ClusterRoleBinding> = Api::all(one.admin.clone());
+    bindings.delete("registry-sts-bundle", &DeleteParams::default()).await.unwrap();
+    one.grant().await;
+    two.grant().await;
+    line.unplug().await;
+    line.heal().await;
+    for (world, iam) in [(&one, &iam_one), (&two, &iam_two)] {
+        eventually("its namespace is watched", || async {
+            let own = ("watch".to_owned(), world.namespace.clone(), false);
+            looks(&one, &operator.credential).contains(&own).then_some(())
+        })
+        .await;
+        drop_old_key(world, iam).await;
+        rotate(world, iam).await;
+        for (verb, of_one) in [("list", true), ("watch", false)] {
+            expected.insert((verb.to_owned(), world.namespace.clone(), of_one));
+        }
+    }
+    assert_eq!(looks(&one, &operator.credential), expected);
+    one.assert_nothing_secret_was_told(&operator.log()).await;
+}
+
+/// AWS lets a user have two keys: the first makes room for another.
+async fn drop_old_key(world: &World, iam: &Iam) {
+    let args = json!({"UserName": iam.user, "AccessKeyId": iam.key.id});
+    world.plane.aws("iam", "delete_access_key", args).await;
+}
