@@ -9,6 +9,7 @@ use kube::api::{Api, Patch, PatchParams, WatchEvent, WatchParams};
 use serde_json::json;
 
 use crate::content::{KEY, bundle, key_data, key_id, put_bundle, put_key, put_namespace, put_resource};
+use crate::plane::{Plane, client};
 use crate::progress::Progress;
 
 const NAMESPACE: &str = "bench-edits";
@@ -21,18 +22,21 @@ const LIMIT: Duration = Duration::from_mins(1);
 /// A registry whose key is edited.
 pub(crate) struct Edited {
     admin: Client,
+    /// For watches alone: each one that ends takes its connection along, and an edit is not to wait for a new one.
+    watching: Client,
     keys: usize,
 }
 
 impl Edited {
-    pub(crate) async fn put(admin: &Client) -> Self {
+    pub(crate) async fn put(plane: &Plane) -> Self {
+        let (admin, watching) = (&plane.admin, client(plane.info("kubeconfig")).await);
         // Of a number that no other namespace's key has.
         let keys = 1_000_000;
         put_namespace(admin, NAMESPACE).await;
         put_key(admin, NAMESPACE, keys).await;
         put_bundle(admin, NAMESPACE, NAME).await;
         put_resource(admin, NAMESPACE, NAME).await;
-        Self { admin: admin.clone(), keys }
+        Self { admin: admin.clone(), watching, keys }
     }
 
     /// Waits until the bundle has the key of now.
@@ -46,34 +50,31 @@ impl Edited {
         let mut took = Vec::with_capacity(times);
         for _ in 0..times {
             tokio::time::sleep(PAUSE).await;
-            let started = Instant::now();
-            let seen = self.edit_after(|| ()).await;
-            took.push((seen - started).as_secs_f64() * 1e3);
+            took.push(self.edit_after(|| ()).await.as_secs_f64() * 1e3);
             progress.step();
         }
         took
     }
 
-    /// Edits the key right after something was done; when the bundle had it.
-    pub(crate) async fn edit_after(&mut self, first: impl FnOnce()) -> Instant {
+    /// Edits the key right after something was done; how long it took from before that until the bundle had it.
+    pub(crate) async fn edit_after(&mut self, first: impl FnOnce()) -> Duration {
         self.keys += 1;
         let watch = self.watch().await;
         let key = json!({"stringData": key_data(self.keys)});
-        let (secrets, id) = (self.secrets(), key_id(self.keys));
+        let id = key_id(self.keys);
+        let secrets: Api<Secret> = Api::namespaced(self.admin.clone(), NAMESPACE);
+        let started = Instant::now();
         first();
         let (params, key) = (PatchParams::default(), Patch::Merge(&key));
         let (edited, seen) = tokio::join!(secrets.patch_metadata(KEY, &params, &key), self.seen_in(watch, &id));
         edited.unwrap();
-        seen
-    }
-
-    fn secrets(&self) -> Api<Secret> {
-        Api::namespaced(self.admin.clone(), NAMESPACE)
+        seen - started
     }
 
     async fn watch(&self) -> impl Stream<Item = kube::Result<WatchEvent<Secret>>> + use<> {
         let params = WatchParams::default().fields(&format!("metadata.name={}", bundle(NAME)));
-        self.secrets().watch(&params, "0").await.unwrap().boxed()
+        let secrets: Api<Secret> = Api::namespaced(self.watching.clone(), NAMESPACE);
+        secrets.watch(&params, "0").await.unwrap().boxed()
     }
 
     async fn seen_in(

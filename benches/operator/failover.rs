@@ -1,6 +1,6 @@
 //! How long nobody acts when the leader of two processes ends or dies.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::audit::{Mark, requests};
 use crate::aws::Aws;
@@ -30,15 +30,9 @@ pub(crate) async fn measure(plane: &Plane, aws: &Aws, edited: &mut Edited, round
         let standby = standby(plane, aws).await;
         let signal = if round % 2 == 0 { "-TERM" } else { "-KILL" };
         let progress = Progress::of(&format!("fail-over after {signal}"), 1);
-        let (from, mut started) = (Mark::now(plane), Instant::now());
-        let seen = edited
-            .edit_after(|| {
-                started = Instant::now();
-                leader.signal(signal);
-            })
-            .await;
+        let from = Mark::now(plane);
+        let seconds = edited.edit_after(|| leader.signal(signal)).await.as_secs_f64();
         progress.step();
-        let seconds = (seen - started).as_secs_f64();
         assert!(has_written(plane, from, &standby).await, "the write was not the other's");
         let times = if round % 2 == 0 { &mut took.after_term } else { &mut took.after_kill };
         times.push(seconds);

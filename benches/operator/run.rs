@@ -75,7 +75,7 @@ pub(crate) async fn run(size: Size) {
         rounds.push(one_round(&plane, &aws, &leavings, (round, all.clone())).await);
     }
     let (operator, settled) = convergence::of_settled(&plane, &aws, size.resources).await;
-    let mut edited = Edited::put(&plane.admin).await;
+    let mut edited = Edited::put(&plane).await;
     edited.until_written().await;
     let edits = edited.edit(size.edits).await;
     operator.stop().await;
