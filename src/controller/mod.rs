@@ -25,7 +25,7 @@ use std::convert::Infallible;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use futures::{Stream, StreamExt as _, stream};
+use futures::{FutureExt as _, Stream, StreamExt as _, stream};
 use kube::api::Resource;
 use kube::core::DeserializeGuard;
 use kube::runtime::controller::{Action, Config, Error as ApplierError};
@@ -34,6 +34,7 @@ use kube::runtime::{WatchStreamExt as _, applier, watcher};
 use kube::{Client, ResourceExt as _};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::api::QuayStorage;
 use crate::aws::Aws;
@@ -60,6 +61,8 @@ type Stored = DeserializeGuard<QuayStorage>;
 const UNREPORTED_RETRY: Duration = Duration::from_secs(5);
 /// The same, where the report came too late for a newer version of the resource.
 const CONFLICT_RETRY: Duration = Duration::from_millis(500);
+/// The same, where it broke down.
+const BROKEN_RETRY: Duration = Duration::from_mins(1);
 
 /// What the operator was told on its command line.
 pub struct Options {
@@ -95,16 +98,16 @@ struct Context {
     allowed: Allowed,
     metrics: Metrics,
     health: Health,
-    memories: Mutex<HashMap<ResourceId, Memory>>,
+    memories: Mutex<HashMap<ResourceId, Box<Memory>>>,
 }
 
 impl Context {
     /// What is remembered of a resource, for the pass that has it in hand.
-    fn recall(&self, who: &ResourceId) -> Memory {
+    fn recall(&self, who: &ResourceId) -> Box<Memory> {
         self.memories.lock().unwrap_or_else(PoisonError::into_inner).remove(who).unwrap_or_default()
     }
 
-    fn remember(&self, who: &ResourceId, memory: Memory) {
+    fn remember(&self, who: &ResourceId, memory: Box<Memory>) {
         self.memories.lock().unwrap_or_else(PoisonError::into_inner).insert(who.clone(), memory);
     }
 
@@ -170,7 +173,11 @@ pub async fn run(client: Client, aws: Aws, options: Options, (leads, stop): (Can
     });
     let queue = stream::select(changes, triggers).take_until(stop.clone().cancelled_owned()).map(Ok::<_, Infallible>);
     let passes = applier(
-        |stored, context| Box::pin(reconcile::pass_as_leader(stored, context)),
+        // A task for each, so that they use more than one processor.
+        |stored, context| {
+            let passing = AbortOnDropHandle::new(tokio::spawn(Box::pin(reconcile::pass_as_leader(stored, context))));
+            passing.map(|passed| passed.unwrap_or_else(|_| broken()))
+        },
         |_, problem, _| match problem {
             // The watch is about to tell of the newer version.
             ApiProblem::Conflict => Action::requeue(CONFLICT_RETRY),
@@ -191,6 +198,12 @@ pub async fn run(client: Client, aws: Aws, options: Options, (leads, stop): (Can
         })
         .await;
     namespaces.abort();
+}
+
+/// What is done where a pass broke down, which stops no other: it is made again.
+fn broken() -> Result<Action, ApiProblem> {
+    tracing::error!("a pass broke down: this is a defect of the operator, and stderr has more");
+    Ok(Action::requeue(BROKEN_RETRY))
 }
 
 /// The resources whose spec changed, or of which something is asked by annotation. Our own status writes change neither;

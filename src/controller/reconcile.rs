@@ -105,7 +105,7 @@ async fn pass(stored: &Stored, who: &ResourceId, context: &Context) -> Passed {
     };
     let mut memory = context.recall(who);
     if memory.uid != resource.metadata.uid {
-        memory = Memory { uid: resource.metadata.uid.clone(), ..Memory::default() };
+        *memory = Memory { uid: resource.metadata.uid.clone(), ..Memory::default() };
     }
     let resource = memory.newest(resource);
     let is_new = memory.met != resource.metadata.generation;
