@@ -176,7 +176,7 @@ pub async fn run(client: Client, aws: Aws, options: Options, (leads, stop): (Can
         // A task for each, so that they use more than one processor.
         |stored, context| {
             let passing = AbortOnDropHandle::new(tokio::spawn(Box::pin(reconcile::pass_as_leader(stored, context))));
-            passing.map(|passed| passed.unwrap_or_else(|_| broken()))
+            passing.map(|passed| passed.unwrap_or_else(|_| Ok(broken())))
         },
         |_, problem, _| match problem {
             // The watch is about to tell of the newer version.
@@ -201,9 +201,9 @@ pub async fn run(client: Client, aws: Aws, options: Options, (leads, stop): (Can
 }
 
 /// What is done where a pass broke down, which stops no other: it is made again.
-fn broken() -> Result<Action, ApiProblem> {
+fn broken() -> Action {
     tracing::error!("a pass broke down: this is a defect of the operator, and stderr has more");
-    Ok(Action::requeue(BROKEN_RETRY))
+    Action::requeue(BROKEN_RETRY)
 }
 
 /// The resources whose spec changed, or of which something is asked by annotation. Our own status writes change neither;
@@ -216,7 +216,7 @@ fn changed(
         let stored = match told {
             Ok(Told::Is(stored)) => {
                 context.is_known(&stored);
-                Some(Ok(stored))
+                Some(Ok(*stored))
             }
             Ok(Told::Gone(who)) => {
                 context.forget(&who);

@@ -39,7 +39,7 @@ struct Bundles {
 /// What comes of a watch.
 pub(super) enum Told {
     /// A resource is as it is now.
-    Is(Stored),
+    Is(Box<Stored>),
     /// A resource is gone.
     Gone(ResourceId),
 }
@@ -76,9 +76,9 @@ impl Resources {
         let beginning = Beginning { awaited: scopes.iter().cloned().collect(), is_any_listed: false, health };
         let mut taking = Taking { resources: resources.clone(), writer, listed: HashMap::new(), beginning };
         let told = events(client, scopes).flat_map(move |(scope, event)| {
-            taking.beginning.hears(&scope, &event);
+            taking.beginning.hears(scope.as_ref(), &event);
             let told = match event {
-                Ok(event) => taking.take(&scope, event).into_iter().map(Ok).collect(),
+                Ok(event) => taking.take(scope.as_ref(), event).into_iter().map(Ok).collect(),
                 Err(error) => vec![Err(error)],
             };
             stream::iter(told)
@@ -140,7 +140,7 @@ type Events = SelectAll<BoxStream<'static, (Option<String>, watcher::Result<Even
 
 impl Beginning {
     /// The process is ready once every watch has listed its resources or was refused, and one is not.
-    fn hears(&mut self, scope: &Option<String>, event: &watcher::Result<Event<Stored>>) {
+    fn hears(&mut self, scope: Option<&String>, event: &watcher::Result<Event<Stored>>) {
         if self.awaited.is_empty() && self.is_any_listed {
             return;
         }
@@ -149,7 +149,7 @@ impl Beginning {
             Err(error) if ApiProblem::from(error) == ApiProblem::Forbidden => {}
             Ok(_) | Err(_) => return,
         }
-        self.awaited.remove(scope);
+        self.awaited.remove(&scope.cloned());
         if self.awaited.is_empty() && self.is_any_listed {
             self.health.is_synced();
         }
@@ -175,8 +175,8 @@ fn events(client: &Client, scopes: Vec<Option<String>>) -> Events {
 }
 
 impl Taking {
-    fn take(&mut self, scope: &Option<String>, event: Event<Stored>) -> Vec<Told> {
-        let listed = self.listed.entry(scope.clone()).or_default();
+    fn take(&mut self, scope: Option<&String>, event: Event<Stored>) -> Vec<Told> {
+        let listed = self.listed.entry(scope.cloned()).or_default();
         match event {
             Event::Init => {
                 listed.clear();
@@ -189,19 +189,19 @@ impl Taking {
             Event::InitDone => {
                 let listed = std::mem::take(listed);
                 let is_listed: HashSet<ResourceId> = listed.iter().map(id).collect();
-                let is_meant = |who: &ResourceId| scope.as_ref().is_none_or(|only| *only == who.namespace);
+                let is_meant = |who: &ResourceId| scope.is_none_or(|only| *only == who.namespace);
                 let known = self.resources.store.state();
                 let gone = known.iter().filter(|stored| is_meant(&id(stored)) && !is_listed.contains(&id(stored)));
                 let gone: Vec<Told> = gone.map(|stored| self.delete(stored)).collect();
                 for stored in &listed {
                     self.apply(stored);
                 }
-                gone.into_iter().chain(listed.into_iter().map(Told::Is)).collect()
+                gone.into_iter().chain(listed.into_iter().map(|stored| Told::Is(Box::new(stored)))).collect()
             }
             Event::Apply(stored) => {
                 let stored = slim(stored);
                 self.apply(&stored);
-                vec![Told::Is(stored)]
+                vec![Told::Is(Box::new(stored))]
             }
             Event::Delete(stored) => vec![self.delete(&stored)],
         }

@@ -94,8 +94,8 @@ mod tests {
         let stat = "42 (a) b) S 1 42 42 0 -1 4194560 100 0 0 0 250 50 0 0 20 0 5 0 1000 1 2 3";
         let status = "Name:\ta\nVmRSS:\t   2048 kB\nThreads:\t5\n";
         let seen = Seen::read(stat, status, "cpu 1 2\nbtime 1700000000\n", 9).unwrap();
-        assert_eq!([seen.resident, seen.threads, seen.open_files], [2_097_152.0, 5.0, 9.0]);
-        assert_eq!([seen.cpu, seen.started], [3.0, 1_700_000_010.0]);
+        let told = [seen.resident, seen.threads, seen.open_files, seen.cpu, seen.started].map(|n| n.to_string());
+        assert_eq!(told, ["2097152", "5", "9", "3", "1700000010"]);
         assert!(Seen::read("", status, "", 0).is_none());
     }
 }

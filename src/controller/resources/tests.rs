@@ -39,11 +39,11 @@ fn sharing(taking: &Taking, bundle: &str) -> Vec<String> {
 
 fn list(taking: &mut Taking, scope: Option<&str>, listed: Vec<Stored>) -> Vec<String> {
     let scope = scope.map(str::to_owned);
-    assert!(taking.take(&scope, Event::Init).is_empty());
+    assert!(taking.take(scope.as_ref(), Event::Init).is_empty());
     for stored in listed {
-        assert!(taking.take(&scope, Event::InitApply(stored)).is_empty(), "what is half listed is not known");
+        assert!(taking.take(scope.as_ref(), Event::InitApply(stored)).is_empty(), "what is half listed is not known");
     }
-    let told = taking.take(&scope, Event::InitDone);
+    let told = taking.take(scope.as_ref(), Event::InitDone);
     told.iter()
         .map(|told| match told {
             Told::Is(stored) => format!("is {}", id(stored)),
@@ -81,9 +81,9 @@ fn those_that_speak_of_the_same_bundle_are_found_also_after_they_name_another() 
     ];
     list(&mut taking, None, all);
     assert_eq!(sharing(&taking, "bundle"), ["by-registry", "one", "two"]);
-    taking.take(&None, Event::Apply(of_bundle("quay", "two", "other")));
-    taking.take(&None, Event::Apply(registry("by-registry", "does-not")));
-    taking.take(&None, Event::Delete(of_bundle("quay", "other", "other")));
+    taking.take(None, Event::Apply(of_bundle("quay", "two", "other")));
+    taking.take(None, Event::Apply(registry("by-registry", "does-not")));
+    taking.take(None, Event::Delete(of_bundle("quay", "other", "other")));
     assert_eq!(sharing(&taking, "bundle"), ["one"]);
     assert_eq!(sharing(&taking, "other"), ["two"]);
 }
@@ -91,7 +91,7 @@ fn those_that_speak_of_the_same_bundle_are_found_also_after_they_name_another() 
 #[test]
 fn what_nobody_reads_is_not_kept() {
     let mut taking = taking();
-    taking.take(&None, Event::Apply(of_bundle("quay", "one", "bundle")));
+    taking.take(None, Event::Apply(of_bundle("quay", "one", "bundle")));
     let who = ResourceId { namespace: "quay".into(), name: "one".into() };
     let DeserializeGuard(Ok(kept)) = &*taking.resources.get(&who).unwrap() else { panic!("it is not kept") };
     assert_eq!(kept.metadata.managed_fields, None);
@@ -112,15 +112,15 @@ fn refused(code: u16) -> watcher::Result<Event<Stored>> {
 #[test]
 fn the_process_is_ready_once_each_namespace_is_listed_or_refused_and_one_is_listed() {
     let (mut both, health) = beginning(&["a", "b"]);
-    both.hears(&Some("a".into()), &refused(403));
-    both.hears(&Some("b".into()), &refused(500));
+    both.hears(Some(&"a".into()), &refused(403));
+    both.hears(Some(&"b".into()), &refused(500));
     assert!(health.ready().is_err(), "one has not answered");
-    both.hears(&Some("b".into()), &Ok(Event::InitDone));
+    both.hears(Some(&"b".into()), &Ok(Event::InitDone));
     assert_eq!(health.ready(), Ok(()));
 
     let (mut all, health) = beginning(&[]);
-    all.hears(&None, &refused(403));
+    all.hears(None, &refused(403));
     assert!(health.ready().is_err(), "it can do nothing");
-    all.hears(&None, &Ok(Event::InitDone));
+    all.hears(None, &Ok(Event::InitDone));
     assert_eq!(health.ready(), Ok(()));
 }
