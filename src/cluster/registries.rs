@@ -3,7 +3,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::{StreamExt as _, pin_mut};
 use kube::api::{Api, ApiResource, DynamicObject, GroupVersionKind};
@@ -20,6 +20,9 @@ use crate::resource::ResourceId;
 
 /// How often it is looked whether the kind is there by now, or may be seen. No watch tells of either.
 const REFUSED_RETRY: Duration = Duration::from_secs(30);
+
+/// Who was let in before and is refused asks again after this, before that is believed.
+const DOUBT: Duration = Duration::from_secs(2);
 
 /// What is known of a registry.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -152,8 +155,16 @@ impl Followed {
     }
 
     async fn follow(self) {
+        let mut doubted: Option<Instant> = None;
         loop {
             let health = self.follow_until_refused().await;
+            let is_new = doubted.is_none_or(|doubted| doubted.elapsed() > REFUSED_RETRY);
+            if health == Health::Forbidden && is_new && self.lock().health == Health::Synced {
+                // An API server that has just started refuses for a moment what is granted.
+                doubted = Some(Instant::now());
+                tokio::time::sleep(DOUBT).await;
+                continue;
+            }
             let concerned = self.lock().becomes(health);
             self.tell(concerned);
             tokio::time::sleep(REFUSED_RETRY).await;

@@ -59,6 +59,8 @@ pub(super) struct Memory {
     pub(super) unreported: Option<Unreported>,
     /// When the bundle was last written, as it told.
     pub(super) written: Option<LastWrites>,
+    /// Since when the API server refuses what it granted before, while that is not believed yet.
+    pub(super) doubted: Option<Instant>,
     /// Everything is to be looked at anew, also what status says.
     pub(super) is_anew: bool,
     /// The backup as it was read, at a version.

@@ -4,6 +4,7 @@ mod act;
 mod annotate;
 mod backup;
 mod consumer;
+mod doubt;
 mod ending;
 mod events;
 mod memory;

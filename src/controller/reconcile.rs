@@ -14,7 +14,7 @@ use super::consumer::{self, Undesired};
 use super::memory::{Memory, Unreported};
 use super::observe::{Seen, observe};
 use super::principals;
-use super::{Context, Stored, backup, ending, id, report, role_mode, rollout, suspend};
+use super::{Context, Stored, backup, doubt, ending, id, report, role_mode, rollout, suspend};
 use crate::api::QuayStorage;
 use crate::api::quay_storage::DeletionPolicy;
 use crate::cluster::secret_watches::Health;
@@ -210,6 +210,10 @@ async fn pass_over(
     let rollout = rollout::follow(context, who, resource, &desired, (&plan, &written), memory).await;
     let outcome = Outcome::Planned { bundle, plan: &plan, written: &written, runs: rollout.runs.as_ref() };
     let status = status::report(&outcome, before, generation, Timestamp::now());
+    if let Some(wait) = doubt::of(&status, before, health, memory) {
+        memory.outcome = memory.outcome.or(Some(PassOutcome::Waiting));
+        return Ok(Action::requeue(wait));
+    }
     memory.left.clone_from(&status.config_bundle);
     let is_pending = status::is_pending(&status);
     if is_pending && before.and_then(|before| before.observed_generation) == generation {

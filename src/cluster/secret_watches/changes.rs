@@ -26,6 +26,9 @@ const FIRST_RETRY: Duration = Duration::from_millis(200);
 /// No retry waits longer.
 const LAST_RETRY: Duration = Duration::from_secs(15);
 
+/// An API server that has just started refuses for a moment what is granted: who was let in before asks again after this.
+const DOUBT: Duration = Duration::from_secs(2);
+
 /// What a watch has to say.
 pub(super) enum Change {
     /// From here on every change is told. What happened before is not known.
@@ -110,12 +113,13 @@ pub(super) async fn until_refused(client: &Client, scope: &Scope, mut take: impl
         Scope::Namespace(namespace) => Api::namespaced(client.clone(), namespace),
     };
     let mut since: Option<String> = None;
-    let mut failures = 0;
+    let (mut failures, mut was_let_in) = (0, false);
     loop {
         let began = Instant::now();
         let ended = match since.take() {
             None => match now(&secrets).await {
                 Ok(version) => {
+                    was_let_in = true;
                     take(Change::Begins);
                     since = Some(version);
                     continue;
@@ -131,9 +135,14 @@ pub(super) async fn until_refused(client: &Client, scope: &Scope, mut take: impl
         if let Some(problem) = ended.problem {
             tracing::debug!(%problem, "Secrets cannot be watched");
             if problem == ApiProblem::Forbidden {
-                return;
+                if !std::mem::take(&mut was_let_in) {
+                    return;
+                }
+                tokio::time::sleep(DOUBT).await;
+                continue;
             }
         }
+        was_let_in |= began.elapsed() >= LASTING;
         failures = if began.elapsed() >= LASTING { 0 } else { failures + 1 };
         tokio::time::sleep(pause(failures)).await;
     }
