@@ -22,13 +22,15 @@ pub(crate) struct Request {
 }
 
 impl Request {
-    pub(crate) fn is_watch_keeping(&self) -> bool {
-        ["list", "watch"].contains(&self.verb.as_str())
+    /// Whether it is about no single resource: its lease, its rights, its watches.
+    pub(crate) fn is_upkeep(&self) -> bool {
+        let is_own = ["leases", "selfsubjectaccessreviews", "selfsubjectreviews"].contains(&self.resource.as_str());
+        is_own || ["list", "watch"].contains(&self.verb.as_str())
     }
 
     /// Whether it is about a single resource of ours or one of its Secrets.
     pub(crate) fn is_of_a_pass(&self) -> bool {
-        !self.is_watch_keeping() && ["secrets", "quaystorages/status"].contains(&self.resource.as_str())
+        !self.is_upkeep() && ["secrets", "quaystorages/status"].contains(&self.resource.as_str())
     }
 }
 

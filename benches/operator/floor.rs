@@ -40,7 +40,7 @@ impl Shape {
     /// As the audit log has it, of so many resources.
     pub(crate) fn of(asked: &[Request], resources: usize) -> Self {
         let mut shape = Self::default();
-        for request in asked.iter().filter(|request| !request.is_watch_keeping()) {
+        for request in asked.iter().filter(|request| !request.is_upkeep()) {
             let kind = match (request.verb.as_str(), request.resource.as_str()) {
                 ("get", "secrets") if request.name == KEY => &mut shape.key_reads,
                 ("get", "secrets") => &mut shape.bundle_reads,

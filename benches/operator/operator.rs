@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, SystemTime};
 
 use base64::Engine as _;
@@ -70,9 +71,11 @@ pub(crate) fn binary() -> PathBuf {
 }
 
 impl Operator {
-    /// Starts the operator for the whole cluster, alone.
+    /// Starts the operator for the whole cluster, with a Lease that no other has had.
     pub(crate) async fn start(plane: &Plane, aws: &str) -> Self {
-        Self::spawn(plane, aws, &["--no-leader-election"]).await
+        static STARTED: AtomicU32 = AtomicU32::new(0);
+        let lease = format!("bench-{}", STARTED.fetch_add(1, Ordering::Relaxed));
+        Self::spawn(plane, aws, &["--lease-namespace", "registry-sts", "--lease-name", &lease]).await
     }
 
     /// Starts one of several processes that elect a leader among them.

@@ -29,14 +29,22 @@ impl Intercept for Counted {
         config: &mut ConfigBag,
     ) -> Result<(), BoxError> {
         let Some(call) = config.load::<Metadata>() else { return Ok(()) };
-        let status = context.response().map(|response| response.status().as_u16());
-        self.0.called(call.service(), call.name(), result(status));
+        let answer = context.response();
+        let status = answer.map(|response| response.status().as_u16());
+        let body = answer.and_then(|response| response.body().bytes()).unwrap_or_default();
+        self.0.called(call.service(), call.name(), result(status, body));
         Ok(())
     }
 }
 
-fn result(status: Option<u16>) -> CallResult {
+/// STS asks for patience with 400.
+const THROTTLES: [&[u8]; 4] =
+    [b"<Code>Throttling", b"<Code>RequestLimitExceeded", b"<Code>TooManyRequests", b"<Code>SlowDown"];
+
+fn result(status: Option<u16>, body: &[u8]) -> CallResult {
+    let has = |code: &&[u8]| body.windows(code.len()).any(|window| window == *code);
     match status {
+        Some(400..) if THROTTLES.iter().any(has) => CallResult::Throttled,
         // That there is no such object is what is asked for.
         Some(200..=399 | 404) => CallResult::Answered,
         Some(429 | 503) => CallResult::Throttled,
@@ -52,10 +60,13 @@ mod tests {
 
     #[test]
     fn an_answer_is_counted_by_what_it_says_of_the_call() {
-        assert_eq!([200, 204, 404].map(|status| result(Some(status))), [CallResult::Answered; 3]);
-        assert_eq!([400, 403].map(|status| result(Some(status))), [CallResult::Refused; 2]);
-        assert_eq!([429, 503].map(|status| result(Some(status))), [CallResult::Throttled; 2]);
-        assert_eq!(result(Some(500)), CallResult::ServerError);
-        assert_eq!(result(None), CallResult::Unreachable);
+        let of = |status| result(Some(status), b"");
+        assert_eq!([200, 204, 404].map(of), [CallResult::Answered; 3]);
+        assert_eq!([400, 403].map(of), [CallResult::Refused; 2]);
+        assert_eq!([429, 503].map(of), [CallResult::Throttled; 2]);
+        assert_eq!(of(500), CallResult::ServerError);
+        assert_eq!(result(None, b""), CallResult::Unreachable);
+        let patience = b"<ErrorResponse><Error><Code>Throttling</Code></Error></ErrorResponse>";
+        assert_eq!(result(Some(400), patience), CallResult::Throttled);
     }
 }

@@ -43,6 +43,13 @@ struct Fenced<S> {
     fence: Fence,
 }
 
+/// Whether a request is a question: what one may do, and who one is, is asked by POST.
+fn changes_nothing(method: &Method, path: &str) -> bool {
+    let asks = |review: &str| path.rsplit('/').next() == Some(review);
+    [Method::GET, Method::HEAD, Method::OPTIONS].contains(method)
+        || (*method == Method::POST && (asks("selfsubjectaccessreviews") || asks("selfsubjectreviews")))
+}
+
 /// That somebody else leads.
 #[derive(Debug, thiserror::Error)]
 #[error("nothing was sent: this process does not lead")]
@@ -63,13 +70,32 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let changes_nothing = [Method::GET, Method::HEAD, Method::OPTIONS].contains(request.method());
-        if changes_nothing {
+        if changes_nothing(request.method(), request.uri().path()) {
             return Box::pin(self.inner.call(request));
         }
         match self.fence.admits() {
             Some(until) => Box::pin(within(until, || NotLeading.into(), self.inner.call(request))),
             None => Box::pin(ready(Err(NotLeading.into()))),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_questions_are_asked_while_somebody_else_leads() {
+        let access = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews";
+        assert!(changes_nothing(&Method::POST, access));
+        assert!(changes_nothing(&Method::GET, "/api/v1/namespaces/quay/secrets/key"));
+        for (method, path) in [
+            (Method::POST, "/apis/events.k8s.io/v1/namespaces/quay/events"),
+            (Method::PATCH, access),
+            (Method::PATCH, "/api/v1/namespaces/quay/secrets/bundle"),
+            (Method::POST, "/api/v1/namespaces/quay/serviceaccounts/selfsubjectreviews/token"),
+        ] {
+            assert!(!changes_nothing(&method, path), "{method} {path}");
         }
     }
 }

@@ -14,6 +14,8 @@ const UNKNOWN_SUBJECT: &str = "--serviceaccount=registry-sts:registry-sts";
 /// Who asks the API server, as `kubectl create rolebinding` wants it. It is asked when it is first needed.
 pub struct Grants {
     who: &'static str,
+    /// It works in the namespaces that were named, and has no right beyond them.
+    is_namespaced: bool,
     client: kube::Client,
     subject: OnceCell<String>,
 }
@@ -21,7 +23,13 @@ pub struct Grants {
 impl Grants {
     /// The operator asks. The API server is asked nothing yet.
     pub fn new(client: kube::Client) -> Self {
-        Self { who: "The operator", client, subject: OnceCell::new() }
+        Self { who: "The operator", is_namespaced: false, client, subject: OnceCell::new() }
+    }
+
+    /// The operator asks, which works in some namespaces only.
+    #[must_use]
+    pub fn in_namespaces(self) -> Self {
+        Self { is_namespaced: true, ..self }
     }
 
     /// Somebody with a kubeconfig asks.
@@ -74,8 +82,11 @@ impl Grants {
         self.bind(namespace, "registry-sts-restart").await
     }
 
-    /// The commands that let the operator see `QuayRegistries`.
-    pub async fn registries(&self) -> String {
+    /// The commands that let the operator see `QuayRegistries` of a namespace.
+    pub async fn registries(&self, namespace: &str) -> String {
+        if self.is_namespaced {
+            return self.bind(namespace, "registry-sts").await;
+        }
         let (role, subject) = ("registry-sts-registries", self.subject().await);
         format!(
             "kubectl create clusterrole {role} --verb=get,list,watch --resource=quayregistries.quay.redhat.com && kubectl create clusterrolebinding {role} --clusterrole={role} {subject}"
@@ -100,8 +111,16 @@ impl Grants {
     }
 }
 
+/// What the API server says of a right.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Granted {
+    Yes,
+    No,
+    Unanswered,
+}
+
 /// Whether the operator may list and watch these Secrets now.
-pub(super) async fn may_watch(client: &kube::Client, scope: &Scope) -> bool {
+pub(super) async fn may_watch(client: &kube::Client, scope: &Scope) -> Granted {
     let reviews: Api<SelfSubjectAccessReview> = Api::all(client.clone());
     for verb in ["list", "watch"] {
         let attributes = ResourceAttributes {
@@ -113,11 +132,13 @@ pub(super) async fn may_watch(client: &kube::Client, scope: &Scope) -> bool {
         let spec = SelfSubjectAccessReviewSpec { resource_attributes: Some(attributes), ..Default::default() };
         let review = SelfSubjectAccessReview { spec, ..SelfSubjectAccessReview::default() };
         let answer = super::answered(reviews.create(&PostParams::default(), &review)).await;
-        if !answer.ok().and_then(|review| review.status).is_some_and(|status| status.allowed) {
-            return false;
+        match answer.ok().and_then(|review| review.status) {
+            Some(status) if status.allowed => {}
+            Some(_) => return Granted::No,
+            None => return Granted::Unanswered,
         }
     }
-    true
+    Granted::Yes
 }
 
 fn subject_of(user: &str) -> String {

@@ -22,6 +22,10 @@ use kube::runtime::watcher;
 /// How long one request to the API server may take. kube sets no limit of its own.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// An API server that has just started refuses for a moment what is granted. Who was let in before asks again after this,
+/// before a refusal is believed.
+pub const DOUBT: Duration = Duration::from_secs(2);
+
 /// Why the API server did not do what was asked.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ApiProblem {

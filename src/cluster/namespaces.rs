@@ -12,10 +12,10 @@ use kube::runtime::watcher::{self, Event};
 use kube::{Client, ResourceExt as _};
 use tokio_util::sync::CancellationToken;
 
-use super::ApiProblem;
+use super::{ApiProblem, DOUBT};
 
 /// How often it is looked whether they may be seen by now.
-const REFUSED_RETRY: Duration = Duration::from_mins(5);
+const REFUSED_RETRY: Duration = Duration::from_secs(30);
 
 /// The names of the namespaces that are being deleted.
 #[derive(Clone, Default)]
@@ -30,18 +30,22 @@ impl TerminatingNamespaces {
     /// Follows the namespaces for ever, and cancels `looked` once the first look has had an answer. Without the right
     /// to look nothing is known, and nothing else suffers.
     pub async fn follow(self, client: Client, looked: CancellationToken) {
+        let mut was_let_in = false;
         loop {
-            self.follow_until_refused(&client, &looked).await;
+            let is_let_in = self.follow_until_refused(&client, &looked).await;
             looked.cancel();
-            tokio::time::sleep(REFUSED_RETRY).await;
+            // What was granted is asked for soon: an API server that has just started refuses it for a moment.
+            tokio::time::sleep(if was_let_in || is_let_in { DOUBT } else { REFUSED_RETRY }).await;
+            was_let_in = is_let_in;
         }
     }
 
-    async fn follow_until_refused(&self, client: &Client, looked: &CancellationToken) {
+    /// Says whether it saw them before it was refused.
+    async fn follow_until_refused(&self, client: &Client, looked: &CancellationToken) -> bool {
         let namespaces: Api<PartialObjectMeta<Namespace>> = Api::all(client.clone());
         let events = watcher::watcher(namespaces, watcher::Config::default().page_size(50)).default_backoff();
         pin_mut!(events);
-        let mut listed = HashSet::new();
+        let (mut listed, mut is_let_in) = (HashSet::new(), false);
         while let Some(event) = events.next().await {
             let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
             match event {
@@ -51,6 +55,7 @@ impl TerminatingNamespaces {
                 }
                 Ok(Event::InitApply(_)) => {}
                 Ok(Event::InitDone) => {
+                    is_let_in = true;
                     *known = std::mem::take(&mut listed);
                     looked.cancel();
                 }
@@ -65,10 +70,11 @@ impl TerminatingNamespaces {
                     tracing::debug!(%problem, "namespaces cannot be watched");
                     looked.cancel();
                     if problem == ApiProblem::Forbidden {
-                        return;
+                        break;
                     }
                 }
             }
         }
+        is_let_in
     }
 }

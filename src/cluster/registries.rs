@@ -1,28 +1,29 @@
 //! The watch of `QuayRegistries`, for as long as a resource refers to one. Of each nothing is kept but what concerns us:
 //! passwords stand in their components' environments.
 
+mod known;
+
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures::{StreamExt as _, pin_mut};
+use kube::Client;
 use kube::api::{Api, ApiResource, DynamicObject, GroupVersionKind};
 use kube::runtime::WatchStreamExt as _;
 use kube::runtime::watcher::{self, Event};
-use kube::{Client, ResourceExt as _};
 use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::grants::Grants;
-use super::{ApiProblem, REQUEST_TIMEOUT, answered};
+use super::{ApiProblem, DOUBT, REQUEST_TIMEOUT, answered};
 use crate::registry::{API_VERSION, KIND, Registry, RegistrySeen};
 use crate::resource::ResourceId;
+use crate::telemetry::health as process;
+use known::Known;
 
 /// How often it is looked whether the kind is there by now, or may be seen. No watch tells of either.
 const REFUSED_RETRY: Duration = Duration::from_secs(30);
-
-/// Who was let in before and is refused asks again after this, before that is believed.
-const DOUBT: Duration = Duration::from_secs(2);
 
 /// What is known of a registry.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,15 +52,6 @@ enum Health {
     Failing,
 }
 
-#[derive(Default)]
-struct Known {
-    health: Health,
-    registries: HashMap<ResourceId, Option<Registry>>,
-    /// Which registry each resource refers to; it is of the same namespace.
-    references: HashMap<ResourceId, String>,
-    watch: Option<AbortOnDropHandle<()>>,
-}
-
 /// Reads one registry, once.
 pub async fn seen(client: &Client, grants: &Grants, namespace: &str, name: &str) -> RegistrySeen {
     let registries: Api<DynamicObject> = Api::namespaced_with(client.clone(), namespace, &kind());
@@ -69,7 +61,7 @@ pub async fn seen(client: &Client, grants: &Grants, namespace: &str, name: &str)
             read(&object).map_or_else(unreadable, |registry| RegistrySeen::Found(Box::new(registry)))
         }
         Err(ApiProblem::NotFound) => RegistrySeen::Missing,
-        Err(ApiProblem::Forbidden) => RegistrySeen::Forbidden { grant: grants.registries().await },
+        Err(ApiProblem::Forbidden) => RegistrySeen::Forbidden { grant: grants.registries(namespace).await },
         Err(problem) => RegistrySeen::Unreadable { why: problem.to_string() },
     }
 }
@@ -87,11 +79,17 @@ enum Seen {
 impl Registries {
     /// No watch yet. A resource of which the registry changes is sent to `changed`. Only these namespaces are looked
     /// into; all, if there is none.
-    pub fn new(client: &Client, namespaces: &[String], changed: &mpsc::UnboundedSender<ResourceId>) -> Self {
+    pub fn new(
+        client: &Client,
+        namespaces: &[String],
+        health: &process::Health,
+        changed: &mpsc::UnboundedSender<ResourceId>,
+    ) -> Self {
         let followed = |namespace: Option<String>| Followed {
             client: client.clone(),
             namespace,
             known: Arc::default(),
+            health: health.clone(),
             changed: changed.clone(),
         };
         if namespaces.is_empty() {
@@ -135,6 +133,7 @@ struct Followed {
     /// The only namespace to look in; all, if none.
     namespace: Option<String>,
     known: Arc<Mutex<Known>>,
+    health: process::Health,
     changed: mpsc::UnboundedSender<ResourceId>,
 }
 
@@ -143,7 +142,7 @@ impl Followed {
         let mut known = self.lock();
         known.references.insert(who.clone(), registry.to_owned());
         if known.watch.is_none() {
-            known.watch = Some(AbortOnDropHandle::new(tokio::spawn(self.clone().follow())));
+            known.watch = Some(AbortOnDropHandle::new(tokio::spawn(self.health.watched(self.clone().follow()))));
         }
     }
 
@@ -160,7 +159,6 @@ impl Followed {
             let health = self.follow_until_refused().await;
             let is_new = doubted.is_none_or(|doubted| doubted.elapsed() > REFUSED_RETRY);
             if health == Health::Forbidden && is_new && self.lock().health == Health::Synced {
-                // An API server that has just started refuses for a moment what is granted.
                 doubted = Some(Instant::now());
                 tokio::time::sleep(DOUBT).await;
                 continue;
@@ -224,80 +222,6 @@ impl Followed {
 fn kind() -> ApiResource {
     let (group, version) = API_VERSION.split_once('/').unwrap_or(("", API_VERSION));
     ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk(group, version, KIND), "quayregistries")
-}
-
-impl Known {
-    fn look(&self, namespace: &str, name: &str) -> Look {
-        match self.health {
-            Health::Starting => Look::Starting,
-            Health::NotInstalled => Look::NotInstalled,
-            Health::Forbidden => Look::Forbidden,
-            Health::Failing => Look::Unanswered,
-            Health::Synced => {
-                let who = ResourceId { namespace: namespace.to_owned(), name: name.to_owned() };
-                self.registries.get(&who).map_or(Look::Missing, |registry| Look::Found(registry.clone().map(Box::new)))
-            }
-        }
-    }
-
-    /// Takes what the watch says, none for an error; tells which resources it concerns.
-    fn take(
-        &mut self,
-        event: Option<Event<DynamicObject>>,
-        listed: &mut HashMap<ResourceId, Option<Registry>>,
-    ) -> HashSet<ResourceId> {
-        match event {
-            Some(Event::Init) => {
-                listed.clear();
-                HashSet::new()
-            }
-            Some(Event::InitApply(object)) => {
-                listed.insert(id(&object), read(&object));
-                HashSet::new()
-            }
-            Some(Event::InitDone) => {
-                let listed = std::mem::take(listed);
-                let differs = |who: &ResourceId| self.registries.get(who) != listed.get(who);
-                let changed: Vec<ResourceId> =
-                    self.registries.keys().chain(listed.keys()).filter(|who| differs(who)).cloned().collect();
-                self.registries = listed;
-                let mut concerned = self.becomes(Health::Synced);
-                concerned.extend(changed.iter().flat_map(|registry| self.referrers(registry)));
-                concerned
-            }
-            Some(Event::Apply(object)) => {
-                let (who, registry) = (id(&object), read(&object));
-                // Of most changes of a registry's status nothing concerns us.
-                if self.registries.insert(who.clone(), registry.clone()) == Some(registry) {
-                    return HashSet::new();
-                }
-                self.referrers(&who)
-            }
-            Some(Event::Delete(object)) => {
-                let who = id(&object);
-                self.registries.remove(&who);
-                self.referrers(&who)
-            }
-            // An interrupted watch catches up when it can.
-            None if self.health == Health::Synced => HashSet::new(),
-            None => self.becomes(Health::Failing),
-        }
-    }
-
-    fn becomes(&mut self, health: Health) -> HashSet<ResourceId> {
-        let changed = self.health != health;
-        self.health = health;
-        if changed { self.references.keys().cloned().collect() } else { HashSet::new() }
-    }
-
-    fn referrers(&self, registry: &ResourceId) -> HashSet<ResourceId> {
-        let refers = |who: &ResourceId, name: &String| who.namespace == registry.namespace && *name == registry.name;
-        self.references.iter().filter(|(who, name)| refers(who, name)).map(|(who, _)| who.clone()).collect()
-    }
-}
-
-fn id(object: &DynamicObject) -> ResourceId {
-    ResourceId { namespace: object.namespace().unwrap_or_default(), name: object.name_any() }
 }
 
 fn read(object: &DynamicObject) -> Option<Registry> {

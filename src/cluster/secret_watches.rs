@@ -12,13 +12,18 @@ use kube::Client;
 use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::grants::may_watch;
+use super::DOUBT;
+use super::grants::{Granted, may_watch};
 use super::version::Version;
 use crate::resource::ResourceId;
+use crate::telemetry::health as process;
 use index::{Index, Watch};
 
 /// How often it is asked whether a watch that was refused is granted now.
 const REFUSED_RETRY: Duration = Duration::from_secs(15);
+
+/// How often it is asked whether all namespaces may be seen at once by now.
+const GRANTED_LOOK: Duration = Duration::from_mins(5);
 
 /// How a watch is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,19 +67,32 @@ pub struct Before {
 pub struct SecretWatches {
     client: Client,
     index: Arc<Mutex<Index>>,
+    health: process::Health,
     changed: mpsc::UnboundedSender<ResourceId>,
 }
 
 impl SecretWatches {
     /// No watch yet. A resource of which a Secret changes is sent to `changed`.
-    pub fn new(client: Client, changed: mpsc::UnboundedSender<ResourceId>) -> Self {
-        Self { client, index: Arc::default(), changed }
+    pub fn new(client: Client, health: process::Health, changed: mpsc::UnboundedSender<ResourceId>) -> Self {
+        Self { client, index: Arc::default(), health, changed }
     }
 
-    /// Takes one watch for all namespaces from here on, if that is granted. To be asked before the first reference.
+    /// Takes one watch for all namespaces from here on, if that is granted.
     pub async fn see_everywhere_if_granted(&self) {
-        let is_everywhere = may_watch(&self.client, &Scope::Everywhere).await;
-        self.lock().is_everywhere = is_everywhere;
+        if may_watch(&self.client, &Scope::Everywhere).await == Granted::Yes {
+            self.turn_to(true);
+        }
+    }
+
+    /// Asks again from time to time, for as long as each namespace has a watch of its own.
+    pub async fn see_everywhere_once_granted(self) {
+        loop {
+            tokio::time::sleep(GRANTED_LOOK).await;
+            let is_everywhere = self.lock().is_everywhere;
+            if !is_everywhere {
+                self.see_everywhere_if_granted().await;
+            }
+        }
     }
 
     /// Notes what a resource refers to, before any of it is read, and starts its namespace's watch. Says how that is.
@@ -96,6 +114,11 @@ impl SecretWatches {
         let mut others = self.lock().referrers(&who.namespace, secret);
         others.remove(&who.name);
         self.tell(others.into_iter().map(|name| ResourceId { namespace: who.namespace.clone(), name }).collect());
+    }
+
+    /// Whether every change in a namespace is seen.
+    pub fn is_seen(&self, namespace: &str) -> bool {
+        self.lock().is_seen(namespace)
     }
 
     /// The version that a Secret is known to be at; none where changes are not seen.
@@ -120,7 +143,7 @@ impl SecretWatches {
     }
 
     fn open(&self, scope: Scope) -> Watch {
-        Watch::new(AbortOnDropHandle::new(tokio::spawn(self.clone().follow(scope))))
+        Watch::new(AbortOnDropHandle::new(tokio::spawn(self.health.watched(self.clone().follow(scope)))))
     }
 
     async fn follow(self, scope: Scope) {
@@ -131,26 +154,30 @@ impl SecretWatches {
             })
             .await;
             if scope == Scope::Everywhere {
-                return self.retreat();
+                match may_watch(&self.client, &scope).await {
+                    Granted::No => return self.turn_to(false),
+                    Granted::Yes | Granted::Unanswered => tokio::time::sleep(DOUBT).await,
+                }
+                continue;
             }
             let concerned = self.lock().becomes(&scope, Health::Forbidden);
             self.tell(concerned);
             // A watch that was refused would go on without a word once it is granted: so it is begun anew then.
             tokio::time::sleep(REFUSED_RETRY).await;
-            while !may_watch(&self.client, &scope).await {
+            while may_watch(&self.client, &scope).await != Granted::Yes {
                 tokio::time::sleep(REFUSED_RETRY).await;
             }
         }
     }
 
-    /// All namespaces at once may no longer be seen: each resource looks again, and opens the watch of its own.
-    fn retreat(&self) {
-        tracing::info!("Secrets of all namespaces may no longer be watched: each namespace's are, where they may be");
+    /// Whether all namespaces are seen at once from here on: each resource looks again, and opens the watch that it needs.
+    fn turn_to(&self, is_everywhere: bool) {
         let mut index = self.lock();
         let concerned = index.all(&Scope::Everywhere);
-        index.is_everywhere = false;
-        index.watches.remove(&Scope::Everywhere);
+        index.is_everywhere = is_everywhere;
+        index.watches.clear();
         drop(index);
+        tracing::info!(is_everywhere, "whether the Secrets of all namespaces are watched at once");
         self.tell(concerned);
     }
 

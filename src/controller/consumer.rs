@@ -48,7 +48,7 @@ async fn seen(context: &Context, who: &ResourceId, name: &str) -> Option<Registr
         Look::Found(None) => RegistrySeen::Unreadable { why: RegistrySeen::NO_REGISTRY.into() },
         Look::Missing => RegistrySeen::Missing,
         Look::NotInstalled => RegistrySeen::NotInstalled,
-        Look::Forbidden => RegistrySeen::Forbidden { grant: context.grants.registries().await },
+        Look::Forbidden => RegistrySeen::Forbidden { grant: context.grants.registries(&who.namespace).await },
         Look::Unanswered => RegistrySeen::Unreadable {
             why: "the API server does not answer the list of QuayRegistries; it is asked again".into(),
         },

@@ -49,7 +49,7 @@ use crate::plan::desired::Allowed;
 use crate::proof::{ProofRoom, Prover};
 use crate::resource::ResourceId;
 use crate::telemetry::health::Health;
-use crate::telemetry::metrics::Metrics;
+use crate::telemetry::metrics::{Metrics, PassOutcome};
 use events::Events;
 use memory::Memory;
 use resources::{Resources, Told};
@@ -134,15 +134,16 @@ impl Context {
 pub async fn run(client: Client, aws: Aws, options: Options, (leads, stop): (CancellationToken, CancellationToken)) {
     let (trigger, triggers) = mpsc::unbounded_channel();
     let (resources, told) = Resources::watch(&client, &options.namespaces, options.health.clone());
-    let grants = Arc::new(Grants::new(client.clone()));
+    let grants = Grants::new(client.clone());
+    let grants = Arc::new(if options.namespaces.is_empty() { grants } else { grants.in_namespaces() });
     let tokens = Tokens::new(client.clone(), Arc::clone(&grants));
     let prover = Prover::new(aws, Some(tokens), options.sts_calls_per_second);
     let context = Arc::new(Context {
         leads,
         stop: stop.clone(),
         proofs: ProofRoom::new(prover, options.concurrency.into(), options.metrics.clone(), trigger.clone()),
-        secrets: SecretWatches::new(client.clone(), trigger.clone()),
-        registries: Registries::new(&client, &options.namespaces, &trigger),
+        secrets: SecretWatches::new(client.clone(), options.health.clone(), trigger.clone()),
+        registries: Registries::new(&client, &options.namespaces, &options.health, &trigger),
         terminating: TerminatingNamespaces::default(),
         grants,
         events: Events::new(client.clone()),
@@ -155,7 +156,12 @@ pub async fn run(client: Client, aws: Aws, options: Options, (leads, stop): (Can
         client: client.clone(),
     });
     let looked = CancellationToken::new();
-    let namespaces = tokio::spawn(context.terminating.clone().follow(client.clone(), looked.clone()));
+    let following = context.terminating.clone().follow(client.clone(), looked.clone());
+    let namespaces = tokio::spawn(context.health.watched(following));
+    let rights = options.namespaces.is_empty().then(|| {
+        let rights = context.secrets.clone().see_everywhere_once_granted();
+        AbortOnDropHandle::new(tokio::spawn(context.health.watched(rights)))
+    });
     let prepared = async {
         if options.namespaces.is_empty() {
             context.secrets.see_everywhere_if_granted().await;
@@ -176,8 +182,9 @@ pub async fn run(client: Client, aws: Aws, options: Options, (leads, stop): (Can
     let passes = applier(
         // A task for each, so that they use more than one processor.
         |stored, context| {
+            let counted = Arc::clone(&context);
             let passing = AbortOnDropHandle::new(tokio::spawn(Box::pin(reconcile::pass_as_leader(stored, context))));
-            passing.map(|passed| passed.unwrap_or_else(|_| Ok(broken())))
+            passing.map(move |passed| passed.unwrap_or_else(|_| Ok(broken(&counted))))
         },
         |_, problem, _| match problem {
             // The watch is about to tell of the newer version.
@@ -198,11 +205,13 @@ pub async fn run(client: Client, aws: Aws, options: Options, (leads, stop): (Can
             }
         })
         .await;
+    drop(rights);
     namespaces.abort();
 }
 
 /// What is done where a pass broke down, which stops no other: it is made again.
-fn broken() -> Action {
+fn broken(context: &Context) -> Action {
+    context.metrics.passed(PassOutcome::Broken, Duration::ZERO);
     tracing::error!("a pass broke down: this is a defect of the operator, and stderr has more");
     Action::requeue(BROKEN_RETRY)
 }

@@ -17,6 +17,8 @@ use crate::resource::ResourceId;
 use crate::target::{Principal, Target};
 use crate::verdict::Step;
 
+/// How long it is waited for what another resource reads.
+const SHARED_WAIT: Duration = Duration::from_secs(1);
 /// A service account that is good is looked at again after this share of the interval, shortly before its role is
 /// proven again; no watch tells of it.
 const ACCOUNT_AGE: f64 = 0.85;
@@ -201,10 +203,15 @@ async fn read_key(
     is_anew: bool,
 ) -> Arc<KeyReading> {
     let slot = context.keys.slot(&who.namespace, name);
-    let mut shared = slot.lock().await;
+    // Where changes are not seen nothing is shared, and an API server that is silent keeps each for itself.
+    let mut shared = if context.secrets.is_seen(&who.namespace) {
+        tokio::time::timeout(SHARED_WAIT, slot.lock()).await.ok()
+    } else {
+        None
+    };
     let known = context.secrets.version(&who.namespace, name);
-    let others = shared.upgrade().filter(|reading| known.is_some() && reading.version == known && !is_anew);
-    if let Some(reading) = others {
+    let others = shared.as_ref().and_then(|shared| shared.upgrade());
+    if let Some(reading) = others.filter(|reading| known.is_some() && reading.version == known && !is_anew) {
         return reading;
     }
     let before = context.secrets.before_request(&who.namespace, name);
@@ -213,7 +220,9 @@ async fn read_key(
     note(context, who, name, &before, version.as_ref());
     let reading = Arc::new(KeyReading { version, key });
     // Why there is none is told to each in its own words.
-    *shared = if reading.key.is_ok() { Arc::downgrade(&reading) } else { Weak::new() };
+    if let Some(shared) = &mut shared {
+        **shared = if reading.key.is_ok() { Arc::downgrade(&reading) } else { Weak::new() };
+    }
     reading
 }
 

@@ -45,6 +45,12 @@ pub(super) async fn pass_as_leader(stored: Arc<Stored>, context: Arc<Context>) -
     traces::identify(&span);
     let (_alive, begun) = (context.health.pass(), Instant::now());
     let passed = Box::pin(pass(&stored, &who, &context)).instrument(span.clone()).await;
+    match context.resources.get(&who) {
+        // What the watch told meanwhile, before what is remembered was there.
+        Some(stored) => context.is_known(&stored),
+        // It went meanwhile, and what this pass noted is nobody's.
+        None => context.forget(&who),
+    }
     let took = begun.elapsed();
     context.metrics.passed(passed.outcome, took);
     span.in_scope(|| passed.tell(took));
@@ -75,7 +81,7 @@ impl Passed {
         let ready = self.standing.as_ref().map(|standing| standing.is_ready);
         match (&self.result, self.outcome) {
             (Err(problem), _) => tracing::warn!(outcome, duration_ms, %problem, "the outcome could not be reported"),
-            (Ok(_), PassOutcome::Unchanged | PassOutcome::Waiting) => {
+            (Ok(_), PassOutcome::Unchanged | PassOutcome::Waiting | PassOutcome::Ending) => {
                 tracing::debug!(outcome, duration_ms, ready, reason, "passed over");
             }
             (Ok(_), _) => tracing::info!(outcome, duration_ms, ready, reason, "passed over"),
@@ -115,10 +121,6 @@ async fn pass(stored: &Stored, who: &ResourceId, context: &Context) -> Passed {
     let outcome = memory.outcome.unwrap_or(PassOutcome::Unchanged);
     let passed = Passed::with(result, outcome, memory.standing.clone());
     context.remember(who, memory);
-    if context.resources.get(who).is_none() {
-        // It went meanwhile, and what this pass noted is nobody's.
-        context.forget(who);
-    }
     passed
 }
 
@@ -131,6 +133,7 @@ async fn pass_over(
 ) -> Result<Action, ApiProblem> {
     let generation = resource.metadata.generation;
     let before = resource.status.as_ref();
+    let doubted = memory.doubted.take();
     if resource.spec.suspend {
         return suspend::rest(context, who, resource, memory).await;
     }
@@ -210,11 +213,11 @@ async fn pass_over(
     let rollout = rollout::follow(context, who, resource, &desired, (&plan, &written), memory).await;
     let outcome = Outcome::Planned { bundle, plan: &plan, written: &written, runs: rollout.runs.as_ref() };
     let status = status::report(&outcome, before, generation, Timestamp::now());
-    if let Some(wait) = doubt::of(&status, before, health, memory) {
+    memory.left.clone_from(&status.config_bundle);
+    if let Some(wait) = doubt::of(&status, before, health, doubted, memory) {
         memory.outcome = memory.outcome.or(Some(PassOutcome::Waiting));
         return Ok(Action::requeue(wait));
     }
-    memory.left.clone_from(&status.config_bundle);
     let is_pending = status::is_pending(&status);
     if is_pending && before.and_then(|before| before.observed_generation) == generation {
         // What was known stays, until something else is.

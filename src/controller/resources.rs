@@ -18,7 +18,7 @@ use crate::resource::ResourceId;
 use crate::telemetry::health::Health;
 
 /// How many are listed at a time.
-const PAGE: u32 = 100;
+const PAGE: u32 = 50;
 /// What kubectl adds, with all of the object in it.
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 

@@ -21,6 +21,8 @@ struct Known {
     /// The resources are listed, or the API server has said that they may not be.
     is_synced: AtomicBool,
     is_stopping: AtomicBool,
+    /// A loop that was to go on for ever broke down.
+    is_broken: AtomicBool,
 }
 
 /// A pass that is under way. Dropped, it has ended.
@@ -35,6 +37,19 @@ impl Health {
         let number = self.0.next.fetch_add(1, Ordering::Relaxed);
         self.passes().insert(number, Instant::now());
         Pass { health: self.clone(), number }
+    }
+
+    /// A loop that goes on for as long as the process does. Should it break down, the process is to be started anew.
+    pub fn watched<F>(&self, following: F) -> impl Future<Output = F::Output> + Send + use<F>
+    where
+        F: Future<Output: Send> + Send,
+    {
+        let alarm = Alarm(self.clone());
+        async move {
+            let followed = following.await;
+            drop(alarm);
+            followed
+        }
     }
 
     /// The resources are listed.
@@ -56,6 +71,9 @@ impl Health {
     }
 
     fn alive_at(&self, now: Instant) -> Result<(), String> {
+        if self.0.is_broken.load(Ordering::Acquire) {
+            return Err("a watch broke down".into());
+        }
         let passes = self.passes();
         let hang = passes.values().filter(|since| now.saturating_duration_since(**since) > LONGEST_PASS).count();
         match hang {
@@ -80,6 +98,17 @@ impl Health {
     }
 }
 
+/// Dropped by a panic, it says so.
+struct Alarm(Health);
+
+impl Drop for Alarm {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.0.is_broken.store(true, Ordering::Release);
+        }
+    }
+}
+
 impl Drop for Pass {
     fn drop(&mut self) {
         self.health.passes().remove(&self.number);
@@ -99,6 +128,18 @@ mod tests {
         assert_eq!(health.alive_at(later), Err("1 passes hang for more than 300 s".into()));
         drop(pass);
         assert_eq!(health.alive_at(later), Ok(()));
+    }
+
+    #[tokio::test]
+    async fn a_watch_that_breaks_down_is_told_and_one_that_is_ended_is_not() {
+        let health = Health::default();
+        let ended = tokio::spawn(health.watched(std::future::pending::<()>()));
+        ended.abort();
+        assert!(ended.await.is_err());
+        assert_eq!(health.alive(), Ok(()));
+        let broken = tokio::spawn(health.watched(async { panic!("a defect") }));
+        assert!(broken.await.is_err());
+        assert!(health.alive().is_err());
     }
 
     #[test]

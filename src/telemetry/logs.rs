@@ -12,7 +12,7 @@ use tracing_subscriber::{EnvFilter, Layer};
 use super::traces::Traces;
 
 /// Where the Kubernetes client logs whole bodies that it cannot decode, a Secret's among them.
-const NO_BODIES: &str = "kube_client::client=error";
+const NO_BODIES: &str = "kube_client::client";
 /// Where the AWS SDK traces whole requests, a service account's token and a session's among them.
 const NO_TRACES: [&str; 4] = ["aws_sdk", "aws_sigv4", "aws_smithy", "aws_runtime"];
 
@@ -43,10 +43,12 @@ pub fn begin(
     format: Format,
     traces: Option<&Traces>,
 ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-    let asked = EnvFilter::try_new(filter)?.add_directive(NO_BODIES.parse()?);
+    let asked = EnvFilter::try_new(filter)?;
     let is_safe = filter_fn(|event| {
         let is_trace = *event.level() == Level::TRACE;
-        !(is_trace && NO_TRACES.iter().any(|target| event.target().starts_with(target)))
+        let has_body = event.target() == NO_BODIES && *event.level() > Level::ERROR;
+        let has_request = is_trace && NO_TRACES.iter().any(|target| event.target().starts_with(target));
+        !has_body && !has_request
     });
     let lines = lines(format).with_filter(asked.and(is_safe));
     tracing_subscriber::registry().with(lines).with(traces.map(Traces::layer)).init();

@@ -1,24 +1,20 @@
 //! What is counted. Labels come from closed sets, but for the resources' own names; none holds an ARN, a key's id or the
 //! name of a bucket.
 
-use std::collections::HashMap;
-use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use jiff::Timestamp;
-use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric as _};
-use prometheus_client::metrics::MetricType;
+use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
-use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
+use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 use tokio::runtime::Handle;
 
 use super::process::Process;
+pub use super::standing::Standing;
+use super::standing::Standings;
 use crate::resource::ResourceId;
 use crate::verdict::{Findings, Verdict};
 
@@ -40,6 +36,8 @@ pub enum PassOutcome {
     Ending,
     /// The outcome could not be reported.
     Unreported,
+    /// It broke down, by a defect of the operator.
+    Broken,
 }
 
 impl PassOutcome {
@@ -52,6 +50,7 @@ impl PassOutcome {
             Self::Waiting => "waiting",
             Self::Ending => "ending",
             Self::Unreported => "unreported",
+            Self::Broken => "broken",
         }
     }
 }
@@ -104,19 +103,6 @@ impl CallResult {
     }
 }
 
-/// How a resource stands, as its status says.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Standing {
-    /// Whether it is Ready.
-    pub is_ready: bool,
-    /// The reason of Ready.
-    pub reason: String,
-    /// When the oldest of its locations' proofs was made; none while one has none.
-    pub proven: Option<Timestamp>,
-    /// How old a proof may be; none while the spec does not say it in a form that can be read.
-    pub interval: Option<Duration>,
-}
-
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Outcome {
     outcome: &'static str,
@@ -134,21 +120,6 @@ struct Call {
     operation: String,
     result: &'static str,
 }
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Resource {
-    namespace: String,
-    name: String,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ReadyResource {
-    namespace: String,
-    name: String,
-    reason: String,
-}
-
-type Standings = Arc<Mutex<HashMap<ResourceId, Standing>>>;
 
 /// What is counted.
 #[derive(Clone, Default)]
@@ -189,7 +160,7 @@ impl Metrics {
         ours.register("aws_calls", "Calls to AWS by how they were answered", self.calls.clone());
         ours.register("bundle_writes", "Writes of bundles by how they ended", self.writes.clone());
         ours.register("leader", "1 while this process acts", self.leads.clone());
-        ours.register_collector(Box::new(ByResource(Arc::clone(&self.standings))));
+        ours.register_collector(Box::new(self.standings.clone()));
         all
     }
 
@@ -231,63 +202,19 @@ impl Metrics {
 
     /// A resource stands so from here on.
     pub fn stands(&self, who: &ResourceId, standing: Standing) {
-        self.standings.lock().unwrap_or_else(PoisonError::into_inner).insert(who.clone(), standing);
+        self.standings.lock().insert(who.clone(), standing);
     }
 
     /// A resource is gone.
     pub fn gone(&self, who: &ResourceId) {
-        self.standings.lock().unwrap_or_else(PoisonError::into_inner).remove(who);
-    }
-}
-
-/// How each resource stands, asked at each scrape, so that nothing is told of one that is gone.
-struct ByResource(Standings);
-
-impl fmt::Debug for ByResource {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("ByResource")
-    }
-}
-
-impl Collector for ByResource {
-    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
-        let standings = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut sorted: Vec<(&ResourceId, &Standing)> = standings.iter().collect();
-        sorted.sort_by_key(|(who, _)| *who);
-        let gauge = MetricType::Gauge;
-        let mut ready = encoder.encode_descriptor("ready", "1 if the resource is Ready", None, gauge)?;
-        for (who, standing) in &sorted {
-            let (namespace, name) = (who.namespace.clone(), who.name.clone());
-            let labels = ReadyResource { namespace, name, reason: standing.reason.clone() };
-            ConstGauge::new(i64::from(standing.is_ready)).encode(ready.encode_family(&labels)?)?;
-        }
-        let help = "When the oldest proof of the resource's locations was made, since the epoch";
-        let unit = Some(&Unit::Seconds);
-        let mut proven = encoder.encode_descriptor("last_proof_timestamp", help, unit, gauge)?;
-        for (who, standing) in &sorted {
-            if let Some(at) = standing.proven {
-                ConstGauge::new(at.as_second()).encode(proven.encode_family(&Resource::of(who))?)?;
-            }
-        }
-        let help = "How old a proof of the resource may be";
-        let mut interval = encoder.encode_descriptor("proof_interval", help, unit, gauge)?;
-        for (who, standing) in &sorted {
-            if let Some(seconds) = standing.interval.map(|interval| interval.as_secs_f64()) {
-                ConstGauge::new(seconds).encode(interval.encode_family(&Resource::of(who))?)?;
-            }
-        }
-        Ok(())
-    }
-}
-
-impl Resource {
-    fn of(who: &ResourceId) -> Self {
-        Self { namespace: who.namespace.clone(), name: who.name.clone() }
+        self.standings.lock().remove(who);
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use jiff::Timestamp;
+
     use super::*;
     use crate::reason::{Failure, Reason};
     use crate::verdict::Step;

@@ -5,4 +5,5 @@ pub mod logs;
 pub mod metrics;
 mod process;
 pub mod server;
+mod standing;
 pub mod traces;

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_rustls::HttpsConnectorBuilder;
+use hyper_util::client::legacy::connect::{Connect, HttpConnector};
 use opentelemetry::trace::{TraceContextExt as _, TracerProvider as _};
 use opentelemetry_http::hyper::HyperClient;
 use opentelemetry_http::{Bytes, HttpClient, HttpError, Request, Response};
@@ -44,25 +44,22 @@ impl Traces {
     /// They are asked for in a way that cannot be had.
     pub fn from_variables(variable: impl Fn(&str) -> Option<String>) -> Result<Option<Self>, TracesProblem> {
         let set = |name: &str| variable(name).filter(|value| !value.is_empty());
-        let is_named = ["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"]
-            .into_iter()
-            .any(|name| set(name).is_some());
+        let endpoint = set("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT").or_else(|| set("OTEL_EXPORTER_OTLP_ENDPOINT"));
         let is_off = set("OTEL_SDK_DISABLED").is_some_and(|value| value.eq_ignore_ascii_case("true"))
             || set("OTEL_TRACES_EXPORTER").is_some_and(|value| value != "otlp");
-        if !is_named || is_off {
-            return Ok(None);
-        }
+        let Some(named) = endpoint.filter(|_| !is_off) else { return Ok(None) };
         let protocol = set("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL").or_else(|| set("OTEL_EXPORTER_OTLP_PROTOCOL"));
         if let Some(protocol) = protocol.filter(|protocol| protocol != "http/protobuf") {
             return Err(TracesProblem::Protocol(protocol));
         }
         let unusable = |error: &dyn std::fmt::Display| TracesProblem::Exporter(error.to_string());
-        let connector = HttpsConnectorBuilder::new().with_native_roots().map_err(|error| unusable(&error))?;
-        let client = OnRuntime {
-            runtime: Handle::current(),
-            client: HyperClient::new(connector.https_or_http().enable_http1().build(), TIMEOUT, None),
+        let exporter = SpanExporter::builder().with_http();
+        let exporter = if named.starts_with("https:") {
+            let connector = HttpsConnectorBuilder::new().with_native_roots().map_err(|error| unusable(&error))?;
+            exporter.with_http_client(OnRuntime::with(connector.https_only().enable_http1().build())).build()
+        } else {
+            exporter.with_http_client(OnRuntime::with(HttpConnector::new())).build()
         };
-        let exporter = SpanExporter::builder().with_http().with_http_client(client).build();
         let exporter = exporter.map_err(|error| unusable(&error))?;
         let resource = Resource::builder();
         let resource = match set("OTEL_SERVICE_NAME") {
@@ -102,13 +99,19 @@ pub fn identify(span: &tracing::Span) {
 
 /// A client for the exporter's thread, which is none of the runtime's.
 #[derive(Debug)]
-struct OnRuntime {
+struct OnRuntime<C: Connect + Clone + Send + Sync + 'static> {
     runtime: Handle,
-    client: HyperClient<HttpsConnector<HttpConnector>>,
+    client: HyperClient<C>,
+}
+
+impl<C: Connect + Clone + Send + Sync + 'static> OnRuntime<C> {
+    fn with(connector: C) -> Self {
+        Self { runtime: Handle::current(), client: HyperClient::new(connector, TIMEOUT, None) }
+    }
 }
 
 #[async_trait::async_trait]
-impl HttpClient for OnRuntime {
+impl<C: Connect + Clone + std::fmt::Debug + Send + Sync + 'static> HttpClient for OnRuntime<C> {
     async fn send_bytes(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
         let client = self.client.clone();
         self.runtime.spawn(async move { client.send_bytes(request).await }).await?
@@ -117,6 +120,8 @@ impl HttpClient for OnRuntime {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::{Arc, Mutex};
+
     use super::*;
 
     fn traces(variables: &[(&str, &str)]) -> Result<bool, String> {
@@ -128,6 +133,7 @@ mod tests {
     async fn traces_are_sent_only_where_a_collector_is_named_and_in_a_protocol_that_is_spoken() {
         let endpoint = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:4318");
         assert_eq!(traces(&[]), Ok(false));
+        assert_eq!(traces(&[endpoint]), Ok(true));
         assert_eq!(traces(&[("OTEL_EXPORTER_OTLP_ENDPOINT", "")]), Ok(false));
         assert_eq!(traces(&[endpoint, ("OTEL_TRACES_EXPORTER", "none")]), Ok(false));
         assert_eq!(traces(&[endpoint, ("OTEL_SDK_DISABLED", "true")]), Ok(false));
@@ -135,8 +141,36 @@ mod tests {
     }
 
     #[test]
-    fn a_span_that_is_not_traced_has_an_id_of_its_own() {
-        // Without a subscriber nothing is recorded, and nothing breaks.
-        identify(&tracing::info_span!("pass", trace_id = tracing::field::Empty));
+    fn spans_that_are_not_traced_have_ids_of_their_own() {
+        let lines: Lines = Arc::default();
+        let writer = Arc::clone(&lines);
+        let subscriber =
+            tracing_subscriber::fmt().with_ansi(false).with_writer(move || Written(Arc::clone(&writer))).finish();
+        tracing::subscriber::with_default(subscriber, || {
+            for _ in 0..2 {
+                let span = tracing::info_span!("pass", trace_id = tracing::field::Empty);
+                identify(&span);
+                span.in_scope(|| tracing::info!("passed"));
+            }
+        });
+        let text = String::from_utf8(lines.lock().unwrap().clone()).unwrap();
+        let ids: Vec<&str> = text.split("trace_id=").skip(1).map(|rest| &rest[..32]).collect();
+        assert_eq!(ids.len(), 2, "{text}");
+        assert!(ids.iter().all(|id| id.bytes().all(|byte| byte.is_ascii_hexdigit())) && ids[0] != ids[1], "{text}");
+    }
+
+    type Lines = Arc<Mutex<Vec<u8>>>;
+
+    struct Written(Lines);
+
+    impl std::io::Write for Written {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().extend(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
     }
 }

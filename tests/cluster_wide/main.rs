@@ -16,6 +16,7 @@ use std::collections::BTreeSet;
 
 use k8s_openapi::api::rbac::v1::ClusterRoleBinding;
 use kube::api::{Api, DeleteParams};
+use kube::{Client, Config};
 use serde_json::{Value, json};
 
 use harness::iam::Iam;
@@ -75,7 +76,8 @@ async fn one_watch_sees_all_namespaces_and_without_that_right_each_has_one_of_it
     grant_everywhere(&one).await;
     let (iam_one, iam_two) = (put_all(&one).await, put_all(&two).await);
     let mut line = Line::to(one.plane.info("server")).await;
-    let operator = Operator::start_through(&one, &format!("https://{}", line.address)).await;
+    // As it is run by default: what it may see is asked before it leads.
+    let operator = Operator::start_as_candidate_through(&one, &format!("https://{}", line.address), "wide").await;
     for (world, iam) in [(&one, &iam_one), (&two, &iam_two)] {
         world.until_ready("example").await;
         rotate(world, iam).await;
@@ -105,6 +107,31 @@ async fn one_watch_sees_all_namespaces_and_without_that_right_each_has_one_of_it
     }
     assert_eq!(looks(&one, &operator.credential), expected);
     one.assert_nothing_secret_was_told(&operator.log()).await;
+}
+
+#[tokio::test]
+async fn a_process_that_waits_for_leadership_is_ready_and_tells_of_no_resource() {
+    let mut world = World::granted().await;
+    // The other scenario works on all namespaces.
+    world.namespaces = vec![world.namespace.clone()];
+    let lease = ["--lease-namespace", "registry-sts", "--lease-name", "standby"];
+    let leader = Operator::start_telling(&world, &lease, &[]).await;
+    eventually("one leads", || async { leader.log().contains("leading").then_some(()) }).await;
+    let both = ["--metrics-address", "127.0.0.1:0", "--health-address", "127.0.0.1:0"];
+    let standby = Operator::start_telling(&world, &[lease.as_slice(), both.as_slice()].concat(), &[]).await;
+    let address = eventually("it listens", || async {
+        let log = standby.log();
+        let line = log.lines().find(|line| line.contains("listening"))?;
+        Some(format!("http://{}", line.split_once("address=")?.1.trim()))
+    })
+    .await;
+    let get = |path: &'static str| {
+        let client = Client::try_from(Config::new(address.parse().unwrap())).unwrap();
+        async move { client.request_text(http::Request::get(path).body(Vec::new()).unwrap()).await.ok() }
+    };
+    eventually("it is ready", || get("/readyz")).await;
+    let told = get("/metrics").await.unwrap();
+    assert!(told.contains("\nregistry_sts_leader 0\n") && !told.contains("registry_sts_ready{"), "{told}");
 }
 
 /// AWS lets a user have two keys: the first makes room for another.

@@ -57,7 +57,8 @@ async fn it_works_in_the_namespaces_that_it_was_given_and_may_see_nothing_elsewh
         .filter(|request| request.code == 403)
         .map(|request| format!("{} {}", request.verb, request.resource))
         .collect();
-    assert_eq!(refused, ["list namespaces"], "nothing else is asked for beyond the namespaces");
+    let beyond = |refused: &&String| *refused != "list namespaces";
+    assert_eq!(refused.iter().find(beyond), None, "nothing else is asked for beyond the namespaces");
     assert_eq!(other.config("bundle").await, CONFIG);
     let secrets: Api<k8s_openapi::api::core::v1::Secret> =
         Api::namespaced(one.operator_client().await, &other.namespace);

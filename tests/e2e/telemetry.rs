@@ -3,6 +3,8 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use k8s_openapi::api::events::v1::Event;
+use kube::api::ListParams;
 use kube::{Client, Config};
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
@@ -117,6 +119,15 @@ async fn metrics_are_served_over_tls_with_the_certificate_that_is_mounted_and_he
     assert!(get(&format!("http://{address}"), None, "/metrics").await.is_err(), "nothing is told in the clear");
     let health = format!("http://{}", listens(&operator, "--health-address").await);
     assert_eq!(get(&health, None, "/healthz").await, Ok((200, "ok\n".into())));
+
+    // Another certificate, of another authority.
+    let other = world.plane.info("issuer_ca_file");
+    std::fs::copy(other, folder.join("tls.crt")).unwrap();
+    std::fs::copy(other.replace("issuer.crt", "issuer.key"), folder.join("tls.key")).unwrap();
+    eventually("the other certificate is served", || async {
+        get(&format!("https://{address}"), Some(other), "/metrics").await.ok()
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -169,6 +180,14 @@ async fn each_pass_is_one_json_line_with_outcome_duration_resource_and_trace() {
     let traces: std::collections::BTreeSet<&str> =
         passes.iter().map(|pass| pass["span"]["trace_id"].as_str().unwrap()).collect();
     assert_eq!(traces.len(), passes.len(), "each pass has a trace of its own");
+    // The same was told twice: that is one Event, counted.
+    let events = world.api::<Event>().list(&ListParams::default()).await.unwrap();
+    let counts: Vec<Option<i32>> = events
+        .into_iter()
+        .filter(|event| event.reason.as_deref() == Some("BundleWritten"))
+        .map(|event| event.series.map(|series| series.count))
+        .collect();
+    assert_eq!(counts, [Some(2)]);
     let wrote: Vec<&&Value> = passes.iter().filter(|pass| pass["outcome"] == "wrote").collect();
     assert_eq!(wrote.len(), 2, "{log}");
     assert!(

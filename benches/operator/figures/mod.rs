@@ -41,7 +41,7 @@ fn intro(size: Size) -> String {
 (etcd, kube-apiserver, the bench itself), so that they compare with each other rather than with those of another machine.
 
 The operator is the release binary, a process of its own, for the whole cluster, with the ServiceAccount and the roles of
-`deploy/` (`registry-sts-bundle` bound by a ClusterRoleBinding), its default flags, and `info` as what is logged. etcd and
+`deploy/` (`registry-sts-bundle` bound by a ClusterRoleBinding), its default flags (leader election among them), and `info` as what is logged. etcd and
 kube-apiserver are those of [tests/controlplane](../tests/controlplane): real, on loopback, etcd without fsync. AWS is
 played by the bench: STS and S3 answer at once, every step of a proof included. There are {resources} resources over
 {namespaces} namespaces, each with a bundle of its own (a `config.yaml` of 2 KiB), {namespaces} keys and as many roles, one
@@ -99,15 +99,15 @@ fn cost(report: &mut Report, figures: &Figures) {
     report.part("What a new resource costs");
     let shape = first.shape;
     report.at_most(
-        "requests to the API server, without Events",
-        (shape.without_events(), 4.0),
+        "requests to the API server, Events among them, beside one for each key",
+        (shape.requests() - shape.key_reads, 4.0),
         "",
         format!(
-            "audit log, the operator's credential, without list and watch, per resource; present at the start: {}",
+            "audit log, the operator's credential, per resource, without its Lease and the keeping of watches; present at the start: {}",
             told(&shape)
         ),
     );
-    report.tell("the same with Events", number(shape.requests(), ""), "as above");
+    report.tell("the same with the keys", number(shape.requests(), ""), "as above");
     let shape = Shape::of(&created.asked, created.resources);
     report.tell("created while it runs, without Events", number(shape.without_events(), ""), told(&shape));
     for (what, run) in [("present at the start", &first.operator), ("created while it runs", created)] {

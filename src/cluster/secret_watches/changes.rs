@@ -13,7 +13,7 @@ use serde::Deserialize;
 
 use super::Scope;
 use crate::cluster::version::Version;
-use crate::cluster::{ApiProblem, REQUEST_TIMEOUT, answered};
+use crate::cluster::{ApiProblem, DOUBT, answered};
 
 /// The API server ends a watch after so long, and it is taken up again.
 const WATCHED_FOR: Duration = Duration::from_secs(290);
@@ -26,8 +26,8 @@ const FIRST_RETRY: Duration = Duration::from_millis(200);
 /// No retry waits longer.
 const LAST_RETRY: Duration = Duration::from_secs(15);
 
-/// An API server that has just started refuses for a moment what is granted: who was let in before asks again after this.
-const DOUBT: Duration = Duration::from_secs(2);
+/// What has failed so often in a row is told, and a watch that cannot be taken up where it ended is begun anew.
+const LASTING_FAILURE: u32 = 5;
 
 /// What a watch has to say.
 pub(super) enum Change {
@@ -126,7 +126,7 @@ pub(super) async fn until_refused(client: &Client, scope: &Scope, mut take: impl
                 }
                 Err(problem) => {
                     take(Change::Unanswered);
-                    Ended { problem: Some(problem), since: None }
+                    Ended { is_refused: false, problem: Some(problem), since: None }
                 }
             },
             Some(version) => watch(&secrets, version, &mut take).await,
@@ -144,6 +144,10 @@ pub(super) async fn until_refused(client: &Client, scope: &Scope, mut take: impl
         }
         was_let_in |= began.elapsed() >= LASTING;
         failures = if began.elapsed() >= LASTING { 0 } else { failures + 1 };
+        if failures > 0 && failures % LASTING_FAILURE == 0 && ended.is_refused {
+            tracing::warn!(namespace = scope.namespace(), failures, "Secrets cannot be watched; they are read instead");
+            since = None;
+        }
         tokio::time::sleep(pause(failures)).await;
     }
 }
@@ -163,6 +167,8 @@ async fn now(secrets: &Api<SecretMeta>) -> Result<String, ApiProblem> {
 /// How a watch has ended, and from where it can be taken up again; nowhere, if what happened since is not kept.
 struct Ended {
     problem: Option<ApiProblem>,
+    /// The API server answered, and not with a watch.
+    is_refused: bool,
     since: Option<String>,
 }
 
@@ -187,7 +193,7 @@ async fn watch(secrets: &Api<SecretMeta>, mut version: String, take: &mut impl F
             Ok(Some(WatchEvent::Error(status))) => {
                 return Ended::by(ApiProblem::from(&kube::Error::Api(status)), version);
             }
-            Ok(None) => return Ended { problem: None, since: Some(version) },
+            Ok(None) => return Ended { problem: None, is_refused: false, since: Some(version) },
             Err(problem) => return Ended::by(problem, version),
         }
     }
@@ -207,7 +213,8 @@ impl Ended {
     fn by(problem: ApiProblem, version: String) -> Self {
         // 410 Gone: too much happened since.
         let is_gone = matches!(problem, ApiProblem::Refused { code: 410, .. });
-        Self { problem: Some(problem), since: (!is_gone).then_some(version) }
+        let is_refused = matches!(problem, ApiProblem::Refused { .. });
+        Self { problem: Some(problem), is_refused, since: (!is_gone).then_some(version) }
     }
 }
 
@@ -217,9 +224,6 @@ impl SecretMeta {
         Change::Is { namespace: namespace.unwrap_or_default(), name: name.unwrap_or_default(), version }
     }
 }
-
-// `REQUEST_TIMEOUT` bounds the list and the beginning of the watch, by `answered`.
-const _: () = assert!(REQUEST_TIMEOUT.as_secs() < SILENCE.as_secs());
 
 #[cfg(test)]
 mod tests {

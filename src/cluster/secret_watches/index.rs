@@ -16,12 +16,14 @@ pub(super) struct Index {
     pub(super) is_everywhere: bool,
     pub(super) watches: HashMap<Scope, Watch>,
     pub(super) namespaces: HashMap<String, Namespace>,
+    /// How often a watch has begun.
+    beginnings: u64,
 }
 
 /// One watch.
 pub(super) struct Watch {
     pub(super) health: Health,
-    /// How often it has begun. What was asked before a beginning may have changed untold.
+    /// Which beginning was its last, of all. What was asked before that may have changed untold.
     epoch: u64,
     _task: AbortOnDropHandle<()>,
 }
@@ -79,6 +81,11 @@ impl Index {
         within(&who.namespace, sharing)
     }
 
+    /// Whether every change in a namespace is seen.
+    pub(super) fn is_seen(&self, namespace: &str) -> bool {
+        self.watches.get(&self.scope(namespace)).is_some_and(|watch| watch.health == Health::Synced)
+    }
+
     /// The names of the resources that refer to a Secret.
     pub(super) fn referrers(&self, namespace: &str, secret: &str) -> HashSet<String> {
         self.referenced(namespace, secret).map(|referenced| referenced.by.clone()).unwrap_or_default()
@@ -86,8 +93,7 @@ impl Index {
 
     /// The version that a Secret is known to be at; none where changes are not seen.
     pub(super) fn version(&self, namespace: &str, secret: &str) -> Option<&Version> {
-        let watch = self.watches.get(&self.scope(namespace)).filter(|watch| watch.health == Health::Synced);
-        watch.and_then(|_| self.referenced(namespace, secret)?.version.as_ref())
+        self.referenced(namespace, secret)?.version.as_ref().filter(|_| self.is_seen(namespace))
     }
 
     /// What is known before a request is made.
@@ -124,7 +130,8 @@ impl Index {
             Change::Begins => {
                 if let Some(watch) = self.watches.get_mut(scope) {
                     watch.health = Health::Synced;
-                    watch.epoch += 1;
+                    self.beginnings += 1;
+                    watch.epoch = self.beginnings;
                 }
                 let concerned = self.all(scope);
                 for namespace in concerned.iter().map(|who| &who.namespace).collect::<HashSet<_>>() {

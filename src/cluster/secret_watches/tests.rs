@@ -28,7 +28,7 @@ impl Told {
     fn of(scope: Scope, references: &[(&str, &str)]) -> Self {
         let config = kube::Config::new("http://127.0.0.1:1".parse().unwrap());
         let (sender, changed) = mpsc::unbounded_channel();
-        let watches = SecretWatches::new(Client::try_from(config).unwrap(), sender);
+        let watches = SecretWatches::new(Client::try_from(config).unwrap(), process::Health::default(), sender);
         watches.lock().is_everywhere = scope == Scope::Everywhere;
         for (resource, secret) in references {
             assert_eq!(watches.refer(&who(resource), BTreeSet::from([(*secret).to_owned()])), Health::Starting);
@@ -124,7 +124,7 @@ async fn a_watch_that_is_interrupted_is_trusted_to_catch_up_and_one_that_never_b
 async fn where_all_namespaces_may_no_longer_be_seen_each_gets_a_watch_of_its_own() {
     let mut told = Told::of(Scope::Everywhere, &[("a", "key")]);
     told.reads("key", &at("7"));
-    told.watches.retreat();
+    told.watches.turn_to(false);
     assert_eq!(told.hears([]), ["a"]);
     assert_eq!(told.version(), None, "nothing is known of what is not watched");
     assert_eq!(told.watches.refer(&who("a"), BTreeSet::from(["key".to_owned()])), Health::Starting);

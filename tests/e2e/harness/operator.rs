@@ -41,8 +41,13 @@ impl Operator {
 
     /// Starts one of several processes that elect a leader among them.
     pub(crate) async fn start_as_candidate(world: &World, lease: &str) -> Self {
+        Self::start_as_candidate_through(world, world.plane.info("server"), lease).await
+    }
+
+    /// Starts one of several processes that elect a leader, with another way to the API server.
+    pub(crate) async fn start_as_candidate_through(world: &World, server: &str, lease: &str) -> Self {
         let flags = ["--lease-namespace", "registry-sts", "--lease-name", lease];
-        Self::spawn(world, world.plane.info("server"), world.plane.info("aws"), &flags, &[]).await
+        Self::spawn(world, server, world.plane.info("aws"), &flags, &[]).await
     }
 
     /// Starts the operator with the world's AWS, with flags and with variables.

@@ -1,0 +1,94 @@
+//! How each resource stands, asked at each scrape, so that nothing is told of one that is gone.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric as _};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::registry::Unit;
+
+use crate::resource::ResourceId;
+
+/// How a resource stands, as its status says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// Whether it is Ready.
+    pub is_ready: bool,
+    /// The reason of Ready.
+    pub reason: String,
+    /// When the oldest of its locations' proofs was made; none while one has none.
+    pub proven: Option<Timestamp>,
+    /// How old a proof may be; none while the spec does not say it in a form that can be read.
+    pub interval: Option<Duration>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Resource {
+    namespace: String,
+    name: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ReadyResource {
+    namespace: String,
+    name: String,
+    reason: String,
+}
+
+/// How the resources stand.
+#[derive(Clone, Default)]
+pub(super) struct Standings(Arc<Mutex<HashMap<ResourceId, Standing>>>);
+
+impl Standings {
+    pub(super) fn lock(&self) -> MutexGuard<'_, HashMap<ResourceId, Standing>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Standings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Standings")
+    }
+}
+
+impl Collector for Standings {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let standings = self.lock();
+        let mut sorted: Vec<(&ResourceId, &Standing)> = standings.iter().collect();
+        sorted.sort_by_key(|(who, _)| *who);
+        let gauge = MetricType::Gauge;
+        let mut ready = encoder.encode_descriptor("ready", "1 if the resource is Ready", None, gauge)?;
+        for (who, standing) in &sorted {
+            let (namespace, name) = (who.namespace.clone(), who.name.clone());
+            let labels = ReadyResource { namespace, name, reason: standing.reason.clone() };
+            ConstGauge::new(i64::from(standing.is_ready)).encode(ready.encode_family(&labels)?)?;
+        }
+        let help = "When the oldest proof of the resource's locations was made, since the epoch";
+        let unit = Some(&Unit::Seconds);
+        let mut proven = encoder.encode_descriptor("last_proof_timestamp", help, unit, gauge)?;
+        for (who, standing) in &sorted {
+            if let Some(at) = standing.proven {
+                ConstGauge::new(at.as_second()).encode(proven.encode_family(&Resource::of(who))?)?;
+            }
+        }
+        let help = "How old a proof of the resource may be";
+        let mut interval = encoder.encode_descriptor("proof_interval", help, unit, gauge)?;
+        for (who, standing) in &sorted {
+            if let Some(seconds) = standing.interval.map(|interval| interval.as_secs_f64()) {
+                ConstGauge::new(seconds).encode(interval.encode_family(&Resource::of(who))?)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Resource {
+    fn of(who: &ResourceId) -> Self {
+        Self { namespace: who.namespace.clone(), name: who.name.clone() }
+    }
+}
