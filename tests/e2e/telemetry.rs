@@ -120,14 +120,20 @@ async fn metrics_are_served_over_tls_with_the_certificate_that_is_mounted_and_he
     let health = format!("http://{}", listens(&operator, "--health-address").await);
     assert_eq!(get(&health, None, "/healthz").await, Ok((200, "ok\n".into())));
 
-    // Another certificate, of another authority.
+    // Another certificate: self-signed, no client takes it for what it is.
     let other = world.plane.info("issuer_ca_file");
     std::fs::copy(other, folder.join("tls.crt")).unwrap();
     std::fs::copy(other.replace("issuer.crt", "issuer.key"), folder.join("tls.key")).unwrap();
-    eventually("the other certificate is served", || async {
-        get(&format!("https://{address}"), Some(other), "/metrics").await.ok()
+    let base = format!("https://{address}");
+    eventually("the old certificate is no longer served", || async {
+        get(&base, Some(ca_file), "/metrics").await.is_err().then_some(())
     })
     .await;
+    let mut config = Config::new(base.parse().unwrap());
+    config.accept_invalid_certs = true;
+    let request = http::Request::get("/metrics").body(Vec::new()).unwrap();
+    let told = Client::try_from(config).unwrap().request_text(request).await.unwrap();
+    assert!(told.ends_with("# EOF\n"), "{told}");
 }
 
 #[tokio::test]
