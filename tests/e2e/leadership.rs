@@ -1,12 +1,11 @@
 //! Several processes of the operator: one acts, and another takes over when it ends, dies or freezes.
 
-use std::cell::Cell;
 use std::time::{Duration, Instant};
 
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::api::{Api, DeleteParams};
 
-use crate::harness::audit::{Request, requests};
+use crate::harness::audit::{Request, requests, until_quiet_but_for_the_lease};
 use crate::harness::iam::Iam;
 use crate::harness::operator::Operator;
 use crate::harness::world::{World, eventually};
@@ -122,20 +121,4 @@ async fn a_leader_that_was_frozen_changes_nothing_when_it_wakes_up() {
     world.until_ready("example").await;
     assert!(!changes(&world, &standby).is_empty());
     world.assert_nothing_secret_was_told(&(leader.log() + &standby.log())).await;
-}
-
-/// Waits until a process asks for nothing but its lease.
-async fn until_quiet_but_for_the_lease(world: &World, operator: &Operator) {
-    let asked = || requests(world, &operator.credential).iter().filter(|r| r.resource != "leases").count();
-    let last = Cell::new((asked(), Instant::now()));
-    eventually("it is quiet", || {
-        let (known, since) = last.get();
-        let now = asked();
-        if now != known {
-            last.set((now, Instant::now()));
-        }
-        let quiet = now == known && since.elapsed() > Duration::from_secs(1);
-        async move { quiet.then_some(()) }
-    })
-    .await;
 }

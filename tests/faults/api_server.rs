@@ -8,9 +8,9 @@ use kube::api::ListParams;
 
 use crate::aftermath::{assert_calm, assert_fewer};
 use crate::fleet::Fleet;
-use crate::harness::audit::{requests, secret_writes, until_quiet};
+use crate::harness::audit::{requests, secret_writes, until_quiet, until_quiet_but_for_the_lease};
 use crate::harness::operator::Operator;
-use crate::harness::world::World;
+use crate::harness::world::{World, eventually};
 use crate::outages::alone;
 
 const PAUSE: Duration = Duration::from_secs(10);
@@ -75,4 +75,26 @@ async fn an_etcd_that_is_silent_for_a_while_amid_a_rotation_has_each_bundle_writ
     // Created, written, and written with the new key.
     assert_eq!(fleet.writes().await, BTreeMap::from([(3, 120)]));
     assert_fewer(&requests(&world, &operator.credential), 120 * 16);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn when_the_api_server_is_gone_the_leader_ends_and_who_leads_afterwards_writes_each_bundle_once() {
+    let _alone = alone().await;
+    let world = World::granted().await;
+    let fleet = Fleet::put(&world, 20).await;
+    let mut leader = Operator::start_as_candidate(&world, "outage").await;
+    fleet.until_ready(&fleet.first_keys()).await;
+    let standby = Operator::start_as_candidate(&world, "outage").await;
+    eventually("the other waits", || async { standby.log().contains("waiting for leadership").then_some(()) }).await;
+    world.plane.kill_api_server().await;
+    let ended =
+        leader.ended_within(Duration::from_secs(20)).await.expect("it goes on though it cannot renew its lease");
+    assert_eq!(ended.code(), Some(2));
+    world.plane.start_api_server().await;
+    let keys = fleet.rotate().await;
+    fleet.until_ready(&keys).await;
+    until_quiet_but_for_the_lease(&world, &standby).await;
+    assert_eq!(fleet.writes().await, BTreeMap::from([(3, 20)]));
+    assert_eq!(secret_writes(&world, &standby.credential).len(), 20);
+    world.assert_nothing_secret_was_told(&(leader.log() + &standby.log())).await;
 }

@@ -1,10 +1,12 @@
 //! The API server's own audit log: what a process asked it.
 
+use std::cell::Cell;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::world::World;
+use super::operator::Operator;
+use super::world::{World, eventually};
 
 /// One request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -80,4 +82,20 @@ pub(crate) async fn until_quiet_for(world: &World, credential: &str, quiet: Dura
         }
     }
     last
+}
+
+/// Waits until a process asks for nothing but its lease.
+pub(crate) async fn until_quiet_but_for_the_lease(world: &World, operator: &Operator) {
+    let asked = || requests(world, &operator.credential).iter().filter(|r| r.resource != "leases").count();
+    let last = Cell::new((asked(), Instant::now()));
+    eventually("it is quiet", || {
+        let (known, since) = last.get();
+        let now = asked();
+        if now != known {
+            last.set((now, Instant::now()));
+        }
+        let quiet = now == known && since.elapsed() > Duration::from_secs(1);
+        async move { quiet.then_some(()) }
+    })
+    .await;
 }
