@@ -13,6 +13,7 @@ use crate::api::status::ConfigBundleStatus;
 use crate::cluster::secrets::Wrote;
 use crate::cluster::version::Version;
 use crate::consumer::Consumer;
+use crate::fingerprint::fingerprint;
 use crate::plan::backup::BackupSeen;
 use crate::plan::key::AccessKey;
 use crate::plan::observation::{BundleSecret, Reference};
@@ -33,8 +34,8 @@ pub(super) struct Memory {
     pub(super) interval: Option<Duration>,
     /// The generation of the resource that was passed over last.
     pub(super) met: Option<i64>,
-    /// The spec that status speaks of, as far as this process knows.
-    pub(super) told_of: Option<QuayStorageSpec>,
+    /// What the spec asked for that status speaks of, as far as this process knows.
+    pub(super) told_of: Option<Asked>,
     /// What is asked for by annotation.
     pub(super) requests: Answering,
     /// Something is to be written, so that what an earlier process proved is proven at once.
@@ -108,6 +109,18 @@ impl Memory {
 fn is_at_least(this: &QuayStorage, other: &QuayStorage) -> bool {
     let version = |resource: &QuayStorage| resource.metadata.resource_version.as_ref()?.parse::<u128>().ok();
     this.metadata.uid == other.metadata.uid && version(this).is_some_and(|this| Some(this) >= version(other))
+}
+
+/// What a spec asks for, whether it is suspended or not: the same if it is the same.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct Asked([u8; 32]);
+
+impl Asked {
+    /// What a spec asks for; none if it cannot be said.
+    pub(super) fn by(spec: &QuayStorageSpec) -> Option<Self> {
+        let spec = serde_json::to_string(&QuayStorageSpec { suspend: false, ..spec.clone() }).ok()?;
+        Some(Self(fingerprint([spec.as_str()])))
+    }
 }
 
 /// A write that is not in status yet.

@@ -31,7 +31,7 @@ use kube::api::Resource;
 use kube::core::DeserializeGuard;
 use kube::runtime::controller::{Action, Config, Error as ApplierError};
 use kube::runtime::reflector::ObjectRef;
-use kube::runtime::{WatchStreamExt as _, applier, watcher};
+use kube::runtime::{applier, watcher};
 use kube::{Client, ResourceExt as _};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -222,30 +222,26 @@ fn changed(
     told: impl Stream<Item = watcher::Result<Told>> + Send + 'static,
     context: Arc<Context>,
 ) -> impl Stream<Item = ObjectRef<Stored>> + Send {
+    let mut asked: HashMap<ResourceId, u64> = HashMap::new();
     told.filter_map(move |told| {
-        let stored = match told {
-            Ok(Told::Is(stored)) => {
+        let changed = match told {
+            Ok(Told::Is(who)) => context.resources.get(&who).and_then(|stored| {
                 context.is_known(&stored);
-                Some(Ok(*stored))
-            }
+                let asks = requests::asked_for(&stored);
+                (asked.insert(who, asks) != Some(asks)).then(|| ObjectRef::from_obj(&*stored))
+            }),
             Ok(Told::Gone(who)) => {
+                asked.remove(&who);
                 context.forget(&who);
                 None
             }
-            Err(error) => Some(Err(error)),
+            Err(error) => {
+                tracing::warn!(%error, "QuayStorages cannot be watched; trying again");
+                None
+            }
         };
-        std::future::ready(stored)
+        std::future::ready(changed)
     })
-    .inspect(|told| {
-        if let Err(error) = told {
-            tracing::warn!(%error, "QuayStorages cannot be watched; trying again");
-        }
-    })
-    .predicate_filter(
-        |stored: &Stored| Some(requests::asked_for(stored)),
-        kube::runtime::utils::PredicateConfig::default(),
-    )
-    .filter_map(|stored| async move { stored.ok().map(|stored| ObjectRef::from_obj(&stored)) })
     .boxed()
 }
 

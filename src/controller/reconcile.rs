@@ -11,7 +11,7 @@ use tracing::Instrument as _;
 use super::act::{Acted, LOOKS, UNWATCHED_RETRY, act, settled};
 use super::annotate::annotate;
 use super::consumer::{self, Undesired};
-use super::memory::{Memory, Unreported};
+use super::memory::{Asked, Memory, Unreported};
 use super::observe::{Seen, observe};
 use super::principals;
 use super::{Context, Stored, backup, doubt, ending, id, report, role_mode, rollout, suspend};
@@ -157,7 +157,7 @@ async fn pass_over(
             let status = status::report(&outcome, before, generation, Timestamp::now());
             let status = memory.requests.echoed(status, false);
             report::status(context, who, resource, memory, status).await?;
-            memory.told_of = Some(resource.spec.clone());
+            memory.told_of = Asked::by(&resource.spec);
             return Ok(Action::await_change());
         }
     };
@@ -227,7 +227,7 @@ async fn pass_over(
     report::orphans(context, resource, &desired).await;
     let status = memory.requests.echoed(status, seen.is_fresh);
     report::status(context, who, resource, memory, status).await?;
-    memory.told_of = Some(resource.spec.clone());
+    memory.told_of = Asked::by(&resource.spec);
     memory.left = None;
     if matches!(written, Written::Done { .. }) {
         memory.unreported = None;

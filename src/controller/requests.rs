@@ -10,11 +10,13 @@ use crate::api::QuayStorage;
 use crate::api::status::QuayStorageStatus;
 use crate::requests::Requests;
 
-/// What of a resource wakes the controller: its spec, its end, and what is asked by annotation. Nothing that it writes itself.
+/// What of a resource wakes the controller: that it is another one, its spec, its end, and what is asked by annotation.
+/// Nothing that the controller writes itself.
 pub(super) fn asked_for(stored: &Stored) -> u64 {
     let mut hasher = DefaultHasher::new();
     let is_ending = stored.meta().deletion_timestamp.is_some();
-    (stored.meta().generation, is_ending, Requests::of(stored.annotations())).hash(&mut hasher);
+    let meta = stored.meta();
+    (&meta.uid, meta.generation, is_ending, Requests::of(stored.annotations())).hash(&mut hasher);
     hasher.finish()
 }
 

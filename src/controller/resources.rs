@@ -38,8 +38,8 @@ struct Bundles {
 
 /// What comes of a watch.
 pub(super) enum Told {
-    /// A resource is as it is now.
-    Is(Box<Stored>),
+    /// A resource is known as it is now.
+    Is(ResourceId),
     /// A resource is gone.
     Gone(ResourceId),
 }
@@ -188,28 +188,26 @@ impl Taking {
             }
             Event::InitDone => {
                 let listed = std::mem::take(listed);
+                let mut told = Vec::with_capacity(listed.len());
                 let is_listed: HashSet<ResourceId> = listed.iter().map(id).collect();
                 let is_meant = |who: &ResourceId| scope.is_none_or(|only| *only == who.namespace);
                 let known = self.resources.store.state();
                 let gone = known.iter().filter(|stored| is_meant(&id(stored)) && !is_listed.contains(&id(stored)));
-                let gone: Vec<Told> = gone.map(|stored| self.delete(stored)).collect();
-                for stored in &listed {
-                    self.apply(stored);
-                }
-                gone.into_iter().chain(listed.into_iter().map(|stored| Told::Is(Box::new(stored)))).collect()
+                told.extend(gone.map(|stored| self.delete(stored)));
+                told.extend(listed.into_iter().map(|stored| self.apply(&stored)));
+                told
             }
             Event::Apply(stored) => {
-                let stored = slim(stored);
-                self.apply(&stored);
-                vec![Told::Is(Box::new(stored))]
+                vec![self.apply(&slim(stored))]
             }
             Event::Delete(stored) => vec![self.delete(&stored)],
         }
     }
 
-    fn apply(&mut self, stored: &Stored) {
+    fn apply(&mut self, stored: &Stored) -> Told {
         self.resources.note(stored);
         self.writer.apply_watcher_event(&Event::Apply(stored.clone()));
+        Told::Is(id(stored))
     }
 
     fn delete(&mut self, stored: &Stored) -> Told {

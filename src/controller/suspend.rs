@@ -5,11 +5,10 @@ use std::sync::Arc;
 use k8s_openapi::jiff::Timestamp;
 use kube::runtime::controller::Action;
 
-use super::memory::Memory;
+use super::memory::{Asked, Memory};
 use super::requests::Answering;
 use super::{Context, report};
 use crate::api::QuayStorage;
-use crate::api::quay_storage::QuayStorageSpec;
 use crate::cluster::ApiProblem;
 use crate::resource::ResourceId;
 use crate::status::{self, Outcome};
@@ -36,7 +35,7 @@ pub(super) async fn rest(
     let was_told = before.is_some_and(|before| {
         before.observed_generation == generation && before.conditions.iter().any(|c| c.type_ == "Suspended")
     });
-    let is_known = memory.told_of.as_ref().is_some_and(|spec| is_same(spec, &resource.spec));
+    let is_known = memory.told_of.is_some() && memory.told_of == Asked::by(&resource.spec);
     // What was awaited is awaited no more.
     let moved = !was_told && (!is_known || before.is_none_or(status::is_pending));
     let status = status::report(&Outcome::Suspended { moved }, before, generation, Timestamp::now());
@@ -45,9 +44,4 @@ pub(super) async fn rest(
         memory.told_of = None;
     }
     Ok(Action::await_change())
-}
-
-/// Whether two specs ask for the same, but for being suspended.
-fn is_same(one: &QuayStorageSpec, other: &QuayStorageSpec) -> bool {
-    QuayStorageSpec { suspend: other.suspend, ..one.clone() } == *other
 }

@@ -72,7 +72,7 @@ pub struct Answer {
 struct Rooms {
     records: HashMap<ProofKey, Record>,
     /// Which proof each location of a resource is interested in.
-    seats: HashMap<ResourceId, HashMap<String, ProofKey>>,
+    seats: HashMap<ResourceId, Vec<(String, ProofKey)>>,
 }
 
 /// Makes and keeps proofs.
@@ -127,8 +127,8 @@ impl ProofRoom {
     pub fn keep_only(&self, who: &ResourceId, locations: &[&str]) {
         let mut rooms = self.lock();
         let Some(seats) = rooms.seats.get_mut(who) else { return };
-        let vacated: Vec<ProofKey> =
-            seats.extract_if(|location, _| !locations.contains(&location.as_str())).map(|(_, key)| key).collect();
+        let left = |(location, _): &mut (String, ProofKey)| !locations.contains(&location.as_str());
+        let vacated: Vec<ProofKey> = seats.extract_if(.., left).map(|(_, key)| key).collect();
         if seats.is_empty() {
             rooms.seats.remove(who);
         }
@@ -194,10 +194,14 @@ fn age(time: Timestamp) -> (Duration, Timestamp) {
 impl Rooms {
     fn seat(&mut self, who: &ResourceId, location: &str, key: ProofKey) {
         let seats = self.seats.entry(who.clone()).or_default();
-        if seats.get(location) == Some(&key) {
-            return;
-        }
-        let old = seats.insert(location.to_owned(), key);
+        let old = match seats.iter_mut().find(|(seated, _)| seated == location) {
+            Some((_, old)) if *old == key => return,
+            Some((_, old)) => Some(std::mem::replace(old, key)),
+            None => {
+                seats.push((location.to_owned(), key));
+                None
+            }
+        };
         self.records.entry(key).or_default().seats += 1;
         if let Some(old) = old {
             self.vacate(old);

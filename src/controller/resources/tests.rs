@@ -46,7 +46,7 @@ fn list(taking: &mut Taking, scope: Option<&str>, listed: Vec<Stored>) -> Vec<St
     let told = taking.take(scope.as_ref(), Event::InitDone);
     told.iter()
         .map(|told| match told {
-            Told::Is(stored) => format!("is {}", id(stored)),
+            Told::Is(who) => format!("is {who}"),
             Told::Gone(who) => format!("gone {who}"),
         })
         .collect()
