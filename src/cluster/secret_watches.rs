@@ -46,6 +46,11 @@ pub(super) enum Scope {
 }
 
 impl Scope {
+    /// Whether it tells of a namespace.
+    pub(super) fn covers(&self, namespace: &str) -> bool {
+        self.namespace().is_none_or(|only| only == namespace)
+    }
+
     /// The only namespace that is meant.
     pub(super) fn namespace(&self) -> Option<&str> {
         match self {

@@ -120,12 +120,16 @@ fn listen(flag: &'static str, address: SocketAddr) -> Result<TcpListener, Servin
 }
 
 fn plain(listener: TcpListener, router: Router) {
+    go_on(async move {
+        let server = axum_server::from_tcp(listener)?.first_request_timeout(FIRST_REQUEST);
+        server.serve(router.into_make_service()).await
+    });
+}
+
+/// Serves for as long as the process runs.
+fn go_on(serving: impl Future<Output = std::io::Result<()>> + Send + 'static) {
     tokio::spawn(async move {
-        let served = async {
-            let server = axum_server::from_tcp(listener)?.first_request_timeout(FIRST_REQUEST);
-            server.serve(router.into_make_service()).await
-        };
-        if let Err(error) = served.await {
+        if let Err(error) = serving.await {
             tracing::error!(%error, "nothing is served any more");
         }
     });
@@ -136,14 +140,9 @@ async fn with_certificate(listener: TcpListener, router: Router, folder: PathBuf
     let config = RustlsConfig::from_pem_file(certificate, key).await;
     let config = config.map_err(|why| ServingProblem::Certificate { folder: folder.clone(), why })?;
     tokio::spawn(renew(config.clone(), folder));
-    tokio::spawn(async move {
-        let served = async {
-            let server = axum_server::from_tcp_rustls(listener, config)?.first_request_timeout(FIRST_REQUEST);
-            server.serve(router.into_make_service()).await
-        };
-        if let Err(error) = served.await {
-            tracing::error!(%error, "nothing is served any more");
-        }
+    go_on(async move {
+        let server = axum_server::from_tcp_rustls(listener, config)?.first_request_timeout(FIRST_REQUEST);
+        server.serve(router.into_make_service()).await
     });
     Ok(())
 }

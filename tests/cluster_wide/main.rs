@@ -19,7 +19,6 @@ use kube::api::{Api, DeleteParams};
 use kube::{Client, Config};
 use serde_json::{Value, json};
 
-use harness::iam::Iam;
 use harness::operator::Operator;
 use harness::world::{World, apply, eventually};
 use line::Line;
@@ -35,22 +34,6 @@ async fn grant_everywhere(world: &World) {
         "subjects": [{"kind": "ServiceAccount", "name": "registry-sts", "namespace": "registry-sts"}],
     });
     apply(&world.admin, &binding).await;
-}
-
-/// A resource that waits for an operator, with what it needs.
-async fn put_all(world: &World) -> Iam {
-    let iam = world.iam("a").await;
-    world.put_key("quay-user", &iam.key).await;
-    world.put_bundle("bundle", CONFIG).await;
-    world.put_resource("example", "bundle", &[World::location("default", &iam, "quay-user")]).await;
-    iam
-}
-
-/// A new key comes to stand in the bundle.
-async fn rotate(world: &World, iam: &Iam) {
-    let key = world.new_key(&iam.user).await;
-    world.put_key("quay-user", &key).await;
-    eventually("the key is written", || async { world.config("bundle").await.contains(&key.id).then_some(()) }).await;
 }
 
 /// How Secrets were listed and watched: the verb, the namespace, and how many were asked for.
@@ -74,13 +57,13 @@ async fn one_watch_sees_all_namespaces_and_without_that_right_each_has_one_of_it
     let (mut one, two) = (World::new().await, World::new().await);
     one.namespaces.clear();
     grant_everywhere(&one).await;
-    let (iam_one, iam_two) = (put_all(&one).await, put_all(&two).await);
+    let (iam_one, iam_two) = (one.put_example(CONFIG).await, two.put_example(CONFIG).await);
     let mut line = Line::to(one.plane.info("server")).await;
     // As it is run by default: what it may see is asked before it leads.
     let operator = Operator::start_as_candidate_through(&one, &format!("https://{}", line.address), "wide").await;
     for (world, iam) in [(&one, &iam_one), (&two, &iam_two)] {
         world.until_ready("example").await;
-        rotate(world, iam).await;
+        world.rotate_example(iam).await;
     }
     let everywhere = [("list".to_owned(), String::new(), true), ("watch".to_owned(), String::new(), false)];
     let mut expected = BTreeSet::from(everywhere);
@@ -99,8 +82,7 @@ async fn one_watch_sees_all_namespaces_and_without_that_right_each_has_one_of_it
             looks(&one, &operator.credential).contains(&own).then_some(())
         })
         .await;
-        drop_old_key(world, iam).await;
-        rotate(world, iam).await;
+        world.rotate_example(iam).await;
         for (verb, of_one) in [("list", true), ("watch", false)] {
             expected.insert((verb.to_owned(), world.namespace.clone(), of_one));
         }
@@ -132,10 +114,4 @@ async fn a_process_that_waits_for_leadership_is_ready_and_tells_of_no_resource()
     eventually("it is ready", || get("/readyz")).await;
     let told = get("/metrics").await.unwrap();
     assert!(told.contains("\nregistry_sts_leader 0\n") && !told.contains("registry_sts_ready{"), "{told}");
-}
-
-/// AWS lets a user have two keys: the first makes room for another.
-async fn drop_old_key(world: &World, iam: &Iam) {
-    let args = json!({"UserName": iam.user, "AccessKeyId": iam.key.id});
-    world.plane.aws("iam", "delete_access_key", args).await;
 }

@@ -15,10 +15,7 @@ const CONFIG: &str = "DB_URI: postgresql://quay:hunter2-of-the-database@db/quay\
 /// A world with a resource that waits for an operator, and the name of a lease of its own.
 async fn world() -> (World, Iam, String) {
     let world = World::granted().await;
-    let iam = world.iam("a").await;
-    world.put_key("quay-user", &iam.key).await;
-    world.put_bundle("bundle", CONFIG).await;
-    world.put_resource("example", "bundle", &[World::location("default", &iam, "quay-user")]).await;
+    let iam = world.put_example(CONFIG).await;
     let lease = world.namespace.clone();
     (world, iam, lease)
 }
@@ -34,24 +31,6 @@ fn changes(world: &World, operator: &Operator) -> Vec<Request> {
     asked.filter(|r| r.is_write() && r.resource != "leases" && r.code < 400).collect()
 }
 
-/// A new key, and how long it takes until the bundle has it.
-async fn rotated(world: &World, iam: &Iam) -> Duration {
-    let key = world.new_key(&iam.user).await;
-    world.put_key("quay-user", &key).await;
-    let started = Instant::now();
-    eventually("the key is written", || async { world.config("bundle").await.contains(&key.id).then_some(()) }).await;
-    // AWS lets a user have two keys.
-    let old = world.plane.aws("iam", "list_access_keys", serde_json::json!({"UserName": iam.user})).await;
-    for other in old["AccessKeyMetadata"].as_array().unwrap() {
-        let id = other["AccessKeyId"].as_str().unwrap();
-        if id != key.id {
-            let args = serde_json::json!({"UserName": iam.user, "AccessKeyId": id});
-            world.plane.aws("iam", "delete_access_key", args).await;
-        }
-    }
-    started.elapsed()
-}
-
 /// The leader, and one that waits.
 async fn two(world: &World, lease: &str) -> (Operator, Operator) {
     let leader = Operator::start_as_candidate(world, lease).await;
@@ -65,7 +44,7 @@ async fn two(world: &World, lease: &str) -> (Operator, Operator) {
 async fn of_two_processes_one_acts_and_when_it_is_ended_the_other_does_at_once() {
     let (world, iam, lease) = world().await;
     let (mut leader, standby) = two(&world, &lease).await;
-    rotated(&world, &iam).await;
+    world.rotate_example(&iam).await;
     world.until_ready("example").await;
     until_quiet_but_for_the_lease(&world, &standby).await;
     assert_eq!(changes(&world, &standby), [], "who waits changes nothing");
@@ -74,7 +53,7 @@ async fn of_two_processes_one_acts_and_when_it_is_ended_the_other_does_at_once()
     let ended = Instant::now();
     eventually("the other leads", || async { holder(&world, &lease).await.filter(|holder| *holder != first) }).await;
     assert!(ended.elapsed() < Duration::from_secs(10), "the lease was not given up: {:?}", ended.elapsed());
-    rotated(&world, &iam).await;
+    world.rotate_example(&iam).await;
     assert!(!changes(&world, &standby).is_empty());
     world.assert_nothing_secret_was_told(&(leader.log() + &standby.log())).await;
 }
@@ -88,7 +67,7 @@ async fn a_lease_that_somebody_deletes_is_made_again_by_its_holder_and_nobody_el
     leases.delete(&lease, &DeleteParams::default()).await.unwrap();
     let again = eventually("there is a lease again", || holder(&world, &lease)).await;
     assert_eq!(again, first);
-    rotated(&world, &iam).await;
+    world.rotate_example(&iam).await;
     assert_eq!(changes(&world, &standby), []);
 }
 
@@ -97,7 +76,7 @@ async fn when_the_leader_dies_the_other_acts_once_its_lease_has_expired() {
     let (world, iam, lease) = world().await;
     let (leader, standby) = two(&world, &lease).await;
     leader.signal("-KILL");
-    let took = rotated(&world, &iam).await;
+    let took = world.rotate_example(&iam).await;
     assert!(took > Duration::from_secs(5) && took < Duration::from_secs(30), "{took:?}");
     assert!(!changes(&world, &standby).is_empty());
 }
@@ -109,7 +88,7 @@ async fn a_leader_that_was_frozen_changes_nothing_when_it_wakes_up() {
     until_quiet_but_for_the_lease(&world, &leader).await;
     leader.signal("-STOP");
     let before = changes(&world, &leader).len();
-    rotated(&world, &iam).await;
+    world.rotate_example(&iam).await;
     // What it finds to do when it wakes up, its watches tell it at once.
     let key = world.new_key(&iam.user).await;
     world.put_key("quay-user", &key).await;

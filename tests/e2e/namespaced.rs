@@ -16,14 +16,6 @@ async fn account(world: &World, name: &str) {
     apply(&world.admin, &account).await;
 }
 
-/// A resource that waits for an operator, with what it needs.
-async fn put_all(world: &World) {
-    let iam = world.iam("a").await;
-    world.put_key("quay-user", &iam.key).await;
-    world.put_bundle("bundle", CONFIG).await;
-    world.put_resource("example", "bundle", &[World::location("default", &iam, "quay-user")]).await;
-}
-
 #[tokio::test]
 async fn it_works_in_the_namespaces_that_it_was_given_and_may_see_nothing_elsewhere() {
     let (mut one, mut two, other) = (World::new().await, World::new().await, World::new().await);
@@ -34,7 +26,7 @@ async fn it_works_in_the_namespaces_that_it_was_given_and_may_see_nothing_elsewh
         world.grant().await;
     }
     for world in [&one, &two, &other] {
-        put_all(world).await;
+        world.put_example(CONFIG).await;
     }
     one.namespaces = vec![one.namespace.clone(), two.namespace.clone()];
     let mut operator = Operator::start(&one).await;
@@ -76,7 +68,7 @@ async fn a_namespace_that_it_may_not_see_holds_up_no_other_until_it_may() {
     one.bind("registry-sts").await;
     one.grant().await;
     for world in [&one, &two] {
-        put_all(world).await;
+        world.put_example(CONFIG).await;
     }
     one.namespaces = vec![two.namespace.clone(), one.namespace.clone()];
     let _operator = Operator::start(&one).await;

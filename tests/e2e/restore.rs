@@ -22,14 +22,7 @@ pub(crate) struct Old {
 }
 
 async fn old(world: &World, iam: &Iam) -> Old {
-    let user = format!("{}-old", iam.user);
-    world.plane.aws("iam", "create_user", json!({"UserName": user})).await;
-    let bucket = format!("arn:aws:s3:::{}", iam.bucket);
-    let policy = json!({"Version": "2012-10-17", "Statement": [{
-        "Effect": "Allow", "Action": "s3:*", "Resource": [bucket, format!("{bucket}/*")]}]});
-    let args = json!({"UserName": user, "PolicyName": "s3", "PolicyDocument": policy.to_string()});
-    world.plane.aws("iam", "put_user_policy", args).await;
-    let key = world.new_key(&user).await;
+    let (user, key) = world.user_without_role(iam).await;
     let config = format!(
         "# of team blue\nDB_URI: postgresql://quay:hunter2-of-the-database@db/quay\nDISTRIBUTED_STORAGE_CONFIG:\n  default:\n    - S3Storage\n    - s3_bucket: {}  # ours for years\n      storage_path: /datastorage\n      s3_region: us-east-1\n      s3_access_key: {}\n      s3_secret_key: {}\nDISTRIBUTED_STORAGE_PREFERENCE: [default]\n",
         iam.bucket, key.id, key.secret

@@ -19,10 +19,7 @@ const CONFIG: &str = "DB_URI: postgresql://quay:hunter2-of-the-database@db/quay\
 /// A world with a resource that waits for an operator.
 async fn world() -> (World, Iam) {
     let world = World::granted().await;
-    let iam = world.iam("a").await;
-    world.put_key("quay-user", &iam.key).await;
-    world.put_bundle("bundle", CONFIG).await;
-    world.put_resource("example", "bundle", &[World::location("default", &iam, "quay-user")]).await;
+    let iam = world.put_example(CONFIG).await;
     (world, iam)
 }
 

@@ -24,14 +24,7 @@ const KILLS: usize = 4;
 
 /// A bundle as it was set up years ago, with a key that opens the bucket by itself.
 async fn old_config(world: &World, iam: &Iam) -> String {
-    let user = format!("{}-old", iam.user);
-    world.plane.aws("iam", "create_user", json!({"UserName": user})).await;
-    let bucket = format!("arn:aws:s3:::{}", iam.bucket);
-    let policy = json!({"Version": "2012-10-17", "Statement": [{
-        "Effect": "Allow", "Action": "s3:*", "Resource": [bucket, format!("{bucket}/*")]}]});
-    let args = json!({"UserName": user, "PolicyName": "s3", "PolicyDocument": policy.to_string()});
-    world.plane.aws("iam", "put_user_policy", args).await;
-    let key = world.new_key(&user).await;
+    let (_, key) = world.user_without_role(iam).await;
     format!(
         "# of team blue\nDISTRIBUTED_STORAGE_CONFIG:\n  default:\n    - S3Storage\n    - s3_bucket: {}  # for years\n      storage_path: /datastorage\n      s3_region: us-east-1\n      s3_access_key: {}\n      s3_secret_key: {}\nDISTRIBUTED_STORAGE_PREFERENCE: [default]\n",
         iam.bucket, key.id, key.secret

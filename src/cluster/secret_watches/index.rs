@@ -133,15 +133,11 @@ impl Index {
                     self.beginnings += 1;
                     watch.epoch = self.beginnings;
                 }
-                let concerned = self.all(scope);
-                for namespace in concerned.iter().map(|who| &who.namespace).collect::<HashSet<_>>() {
-                    for referenced in
-                        self.namespaces.get_mut(namespace).into_iter().flat_map(|ns| ns.secrets.values_mut())
-                    {
-                        referenced.version = None;
-                    }
+                let meant = self.namespaces.iter_mut().filter(|(namespace, _)| scope.covers(namespace));
+                for referenced in meant.flat_map(|(_, known)| known.secrets.values_mut()) {
+                    referenced.version = None;
                 }
-                concerned
+                self.all(scope)
             }
             // An interrupted watch catches up when it can: what it then tells is compared with what is known.
             Change::Unanswered => match self.watches.get(scope).map(|watch| watch.health) {
@@ -162,11 +158,7 @@ impl Index {
 
     /// Every resource that a watch is for.
     pub(super) fn all(&self, scope: &Scope) -> HashSet<ResourceId> {
-        let is_meant = |namespace: &str| match scope {
-            Scope::Everywhere => true,
-            Scope::Namespace(only) => only == namespace,
-        };
-        let meant = self.namespaces.iter().filter(|(namespace, _)| is_meant(namespace));
+        let meant = self.namespaces.iter().filter(|(namespace, _)| scope.covers(namespace));
         meant.flat_map(|(namespace, known)| within(namespace, known.resources.keys().cloned().collect())).collect()
     }
 

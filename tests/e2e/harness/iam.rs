@@ -1,8 +1,10 @@
 //! Users, keys, roles and buckets of the AWS peer.
 
+use std::time::{Duration, Instant};
+
 use serde_json::{Value, json};
 
-use super::world::World;
+use super::world::{World, eventually};
 
 /// An IAM user's access key, the role that it may assume, and a bucket.
 #[derive(Clone)]
@@ -90,5 +92,46 @@ impl World {
     /// AWS lets a user have two keys.
     pub(crate) async fn delete_key(&self, user: &str, key: &Key) {
         self.plane.aws("iam", "delete_access_key", json!({"UserName": user, "AccessKeyId": key.id})).await;
+    }
+
+    /// Another user, and its key, which opens the bucket by itself, as keys did before there were roles.
+    pub(crate) async fn user_without_role(&self, iam: &Iam) -> (String, Key) {
+        let user = format!("{}-old", iam.user);
+        self.plane.aws("iam", "create_user", json!({"UserName": user})).await;
+        let bucket = format!("arn:aws:s3:::{}", iam.bucket);
+        let policy = json!({"Version": "2012-10-17", "Statement": [{
+            "Effect": "Allow", "Action": "s3:*", "Resource": [bucket, format!("{bucket}/*")]}]});
+        let args = json!({"UserName": user, "PolicyName": "s3", "PolicyDocument": policy.to_string()});
+        self.plane.aws("iam", "put_user_policy", args).await;
+        let key = self.new_key(&user).await;
+        (user, key)
+    }
+
+    /// Resource `example`, for location `default` of `bundle` with the key in `quay-user`: all that it needs but an operator.
+    pub(crate) async fn put_example(&self, config: &str) -> Iam {
+        let iam = self.iam("a").await;
+        self.put_key("quay-user", &iam.key).await;
+        self.put_bundle("bundle", config).await;
+        self.put_resource("example", "bundle", &[Self::location("default", &iam, "quay-user")]).await;
+        iam
+    }
+
+    /// A new key for that, and how long it takes until the bundle has it. The old ones go.
+    pub(crate) async fn rotate_example(&self, iam: &Iam) -> Duration {
+        let key = self.new_key(&iam.user).await;
+        self.put_key("quay-user", &key).await;
+        let started = Instant::now();
+        eventually("the key is written", || async { self.config("bundle").await.contains(&key.id).then_some(()) })
+            .await;
+        // AWS lets a user have two keys.
+        let old = self.plane.aws("iam", "list_access_keys", json!({"UserName": iam.user})).await;
+        for other in old["AccessKeyMetadata"].as_array().unwrap() {
+            let id = other["AccessKeyId"].as_str().unwrap();
+            if id != key.id {
+                let args = json!({"UserName": iam.user, "AccessKeyId": id});
+                self.plane.aws("iam", "delete_access_key", args).await;
+            }
+        }
+        started.elapsed()
     }
 }
