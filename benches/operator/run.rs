@@ -20,7 +20,8 @@ use crate::{GROWTH, Size};
 /// An operator that has started and has nothing to do is looked at after this.
 const IDLE: Duration = Duration::from_secs(5);
 /// How many requests a bare client makes at the same time.
-const AT_ONCE: [usize; 3] = [1, 16, 64];
+const AT_ONCE: [usize; 3] = [1, 16, MOST_AT_ONCE];
+const MOST_AT_ONCE: usize = 64;
 
 /// How many resources a second a bare client manages, with so many requests at the same time.
 #[derive(Clone, Copy)]
@@ -48,6 +49,8 @@ pub(crate) struct Figures {
     pub(crate) edits: Vec<f64>,
     pub(crate) fail_over: FailOver,
     pub(crate) grown: Converged,
+    /// With the same requests as the operator then.
+    pub(crate) grown_floor: Floor,
     pub(crate) alone: Vec<Converged>,
     pub(crate) among_foreign: Vec<Converged>,
     /// etcd and kube-apiserver, without and with foreign Secrets.
@@ -87,10 +90,12 @@ pub(crate) async fn run(size: Size) {
     content::put_resources(&plane.admin, size.resources..grown).await;
     let (operator, grown) = convergence::of_present(&plane, &aws, grown).await;
     operator.stop().await;
+    let grown_floor = floor_of_many(&plane, &grown).await;
     drop(plane);
 
     let (alone, among_foreign, servers) = with_foreign(&aws, size, all).await;
-    let figures = Figures { idle, created, rounds, settled, edits, fail_over, grown, alone, among_foreign, servers };
+    let figures =
+        Figures { idle, created, rounds, settled, edits, fail_over, grown, grown_floor, alone, among_foreign, servers };
     figures::tell(&figures, size, &facts, started.elapsed());
 }
 
@@ -117,6 +122,15 @@ async fn one_round(plane: &Plane, aws: &Aws, leavings: &Leavings, (round, all): 
     }
     // As the operator leaves them, with events of their own.
     Round { operator, shape, same, writes }
+}
+
+/// A bare client with as many resources as the operator had: how the control plane takes so many.
+async fn floor_of_many(plane: &Plane, operator: &Converged) -> Floor {
+    say(&format!("a bare client makes the operator's requests for {} resources", operator.resources));
+    let leavings = Leavings::of(plane).await;
+    content::reset(&plane.admin, 0..operator.resources).await;
+    let shape = Shape::of(&operator.asked, operator.resources);
+    Floor { at_once: MOST_AT_ONCE, per_second: leavings.redo(plane, shape, MOST_AT_ONCE).await }
 }
 
 /// The operator started twice with its own resources only, and twice with foreign Secrets beside them, on a control plane

@@ -33,7 +33,7 @@ pub(super) async fn observe(
     }
     let name = backup::name(who);
     let known = context.secrets.version(&who.namespace, &name);
-    if let Some((version, seen)) = &memory.backup
+    if let Some((version, seen)) = memory.backup.as_deref()
         && known.as_ref() == Some(version)
     {
         return Some((who.clone(), seen.clone()));
@@ -41,7 +41,7 @@ pub(super) async fn observe(
     let before = context.secrets.before_request(&who.namespace, &name);
     let (version, seen) = read(context, who).await;
     note(context, who, &name, &before, version.as_ref());
-    memory.backup = version.map(|version| (version, seen.clone()));
+    memory.backup = version.map(|version| Box::new((version, seen.clone())));
     Some((who.clone(), seen))
 }
 
@@ -85,7 +85,8 @@ pub(super) async fn keep(
             // Our own echo is no news.
             context.secrets.saw(&who.namespace, &name, &before, &version);
             let (uid, resource_version) = (version.uid().to_owned(), version.resource_version().to_owned());
-            memory.backup = Some((version, Reference::Found(BackupSeen { uid, resource_version, backup: new })));
+            let seen = Reference::Found(BackupSeen { uid, resource_version, backup: new });
+            memory.backup = Some(Box::new((version, seen)));
             Ok(())
         }
         Err(problem) => {

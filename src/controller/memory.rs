@@ -23,7 +23,7 @@ use crate::reason::Failure;
 use crate::rollout::{Runners, Runs};
 use crate::telemetry::metrics::{PassOutcome, Standing};
 
-/// One resource's memory.
+/// One resource's memory. What most resources have no use for most of the time takes no room then.
 #[derive(Default)]
 pub(super) struct Memory {
     /// What the pass under way has come to so far.
@@ -55,7 +55,7 @@ pub(super) struct Memory {
     /// The last plan's inputs, and how the bundle stands since.
     pub(super) settled: Option<(Inputs, Standings)>,
     /// How the bundle was left, while that is not in status yet.
-    pub(super) left: Option<ConfigBundleStatus>,
+    pub(super) left: Option<Box<ConfigBundleStatus>>,
     /// A write that is not in status yet.
     pub(super) unreported: Option<Unreported>,
     /// When the bundle was last written, as it told.
@@ -65,13 +65,13 @@ pub(super) struct Memory {
     /// Everything is to be looked at anew, also what status says.
     pub(super) is_anew: bool,
     /// The backup as it was read, at a version.
-    pub(super) backup: Option<(Version, Reference<BackupSeen>)>,
+    pub(super) backup: Option<Box<(Version, Reference<BackupSeen>)>>,
     /// What became of its bundle at its end has been told.
     pub(super) is_end_told: bool,
     /// Since when the resource is being ended.
     pub(super) ending: Option<Instant>,
     /// What was seen of the workloads that run Quay.
-    pub(super) rollout: Option<Rollout>,
+    pub(super) rollout: Option<Box<Rollout>>,
     /// Whether the Quay operator gives the registry a role of its own, once somebody looked.
     pub(super) role_mode: Option<bool>,
     /// The pods of the very second of a write that were there right after it.

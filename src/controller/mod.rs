@@ -180,7 +180,7 @@ pub async fn run(client: Client, aws: Aws, options: Options, (leads, stop): (Can
     });
     let queue = stream::select(changes, triggers).take_until(stop.clone().cancelled_owned()).map(Ok::<_, Infallible>);
     let passes = applier(
-        // A task for each, so that they use more than one processor.
+        // A task for each, so that one that breaks down stops no other.
         |stored, context| {
             let counted = Arc::clone(&context);
             let passing = AbortOnDropHandle::new(tokio::spawn(Box::pin(reconcile::pass_as_leader(stored, context))));

@@ -121,7 +121,7 @@ pub(super) async fn observe(
     };
     let inputs = versions.map(inputs_at);
     let reported = || resource.status.as_ref().and_then(|status| status.config_bundle.clone());
-    let left = Left { bundle: memory.left.clone().or_else(reported), generation, now: Timestamp::now() };
+    let left = Left { bundle: memory.left.as_deref().cloned().or_else(reported), generation, now: Timestamp::now() };
     let approval = Approval::Given(Requests::of(resource.annotations()).approve);
     let backup = backup::observe(context, who, desired, memory).await;
     unwatched |= matches!(&backup, Some((_, Reference::Forbidden { .. } | Reference::Unreadable { .. })));

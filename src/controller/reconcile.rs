@@ -213,7 +213,7 @@ async fn pass_over(
     let rollout = rollout::follow(context, who, resource, &desired, (&plan, &written), memory).await;
     let outcome = Outcome::Planned { bundle, plan: &plan, written: &written, runs: rollout.runs.as_ref() };
     let status = status::report(&outcome, before, generation, Timestamp::now());
-    memory.left.clone_from(&status.config_bundle);
+    memory.left = status.config_bundle.clone().map(Box::new);
     if let Some(wait) = doubt::of(&status, before, health, doubted, memory) {
         memory.outcome = memory.outcome.or(Some(PassOutcome::Waiting));
         return Ok(Action::requeue(wait));

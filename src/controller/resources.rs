@@ -18,7 +18,7 @@ use crate::resource::ResourceId;
 use crate::telemetry::health::Health;
 
 /// How many are listed at a time.
-const PAGE: u32 = 50;
+const PAGE: u32 = 25;
 /// What kubectl adds, with all of the object in it.
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
@@ -194,20 +194,21 @@ impl Taking {
                 let known = self.resources.store.state();
                 let gone = known.iter().filter(|stored| is_meant(&id(stored)) && !is_listed.contains(&id(stored)));
                 told.extend(gone.map(|stored| self.delete(stored)));
-                told.extend(listed.into_iter().map(|stored| self.apply(&stored)));
+                told.extend(listed.into_iter().map(|stored| self.apply(stored)));
                 told
             }
             Event::Apply(stored) => {
-                vec![self.apply(&slim(stored))]
+                vec![self.apply(slim(stored))]
             }
             Event::Delete(stored) => vec![self.delete(&stored)],
         }
     }
 
-    fn apply(&mut self, stored: &Stored) -> Told {
-        self.resources.note(stored);
-        self.writer.apply_watcher_event(&Event::Apply(stored.clone()));
-        Told::Is(id(stored))
+    fn apply(&mut self, stored: Stored) -> Told {
+        let who = id(&stored);
+        self.resources.note(&stored);
+        self.writer.apply_watcher_event(&Event::Apply(stored));
+        Told::Is(who)
     }
 
     fn delete(&mut self, stored: &Stored) -> Told {

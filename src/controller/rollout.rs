@@ -65,7 +65,8 @@ pub(super) async fn follow(
     let of = RolloutOf { bundle: consumer.bundle.clone(), written, runners: consumer.runners.clone() };
     let now = Instant::now();
     if let Some(message) = said {
-        memory.rollout = Some(Rollout { since: now, at: now, of: of.clone(), runs: Runs::Current(message) });
+        let runs = Runs::Current(message);
+        memory.rollout = Some(Box::new(Rollout { since: now, at: now, of: of.clone(), runs }));
     }
     let mut since = now;
     if let Some(known) = memory.rollout.as_ref().filter(|known| known.of == of) {
@@ -87,7 +88,7 @@ pub(super) async fn follow(
     let runs = act(context, who, resource, consumer, (bundle, seen)).await;
     let known = Rollout { since, at: Instant::now(), of, runs: runs.clone() };
     let look_again = pace(&known, written);
-    memory.rollout = Some(known);
+    memory.rollout = Some(Box::new(known));
     Followed { runs: Some(runs), look_again }
 }
 

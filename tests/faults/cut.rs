@@ -36,6 +36,7 @@ async fn through_connections_that_are_cut_each_second_keys_are_written_once_and_
 
     let editor = Editor::start(&world, "bundle", Duration::from_millis(500));
     let (started, mut rotations, mut key, mut longest) = (Instant::now(), 0, iam.key.clone(), Duration::ZERO);
+    let mut is_late_there = false;
     line.cut_every(EACH).await;
     let mut pace = tokio::time::interval(PACE);
     while started.elapsed() < CUTTING {
@@ -51,8 +52,9 @@ async fn through_connections_that_are_cut_each_second_keys_are_written_once_and_
         longest = longest.max(rotated.elapsed());
         world.delete_key(&iam.user, &old).await;
         rotations += 1;
-        if rotations == 10 {
-            // What is new is seen, too.
+        if !is_late_there && started.elapsed() > CUTTING / 2 {
+            // What is new is seen, too. The last rotation ends after that moment, however long they take.
+            is_late_there = true;
             world.put_bundle("late", &config(0)).await;
             world.put_resource("late", "late", &[World::location("default", &iam, "quay-user")]).await;
         }

@@ -201,6 +201,26 @@ fn growth(report: &mut Report, figures: &Figures) {
             large.resources
         ),
     );
+    let floor = &figures.grown_floor;
+    let floors = figures.rounds.iter().flat_map(|round| &round.same);
+    let floors: Vec<f64> =
+        floors.filter(|small| small.at_once == floor.at_once).map(|small| count as f64 / small.per_second).collect();
+    let floor_grown = large.resources as f64 / floor.per_second;
+    report.tell(
+        format!("the same of a bare client, {} at once", floor.at_once),
+        number(floor_grown / median(&floors), "times"),
+        format!(
+            "{} and {}: how the control plane takes so many",
+            number(median(&floors), "s"),
+            number(floor_grown, "s")
+        ),
+    );
+    report.at_least(
+        &format!("operator : bare client, with {}", large.resources),
+        (floor_grown / grown, 0.7),
+        "",
+        "the same",
+    );
     let (small, grown) = of(|run| run.cpu_seconds);
     report.at_most(
         &format!("processor time for {GROWTH} times as many"),
