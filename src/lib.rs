@@ -34,6 +34,8 @@ pub mod plan;
 /// PURE: IAM policy documents with the least privilege.
 pub mod policy;
 pub mod proof;
+/// PURE: what the operator may do, and why.
+pub mod rbac;
 /// PURE: the closed set of reasons.
 pub mod reason;
 /// PURE: what a `QuayRegistry` says of its Quay.

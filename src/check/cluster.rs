@@ -66,7 +66,7 @@ pub async fn cases(
     for location in &desired.locations {
         let seen = match location.wanted.as_ref().ok().map(|wanted| &wanted.auth) {
             Some(Auth::AccessKey { secret, .. }) => {
-                Some(Seen::Key(secrets::read_key(client, grants, &desired.consumer, &who.namespace, secret).await.1))
+                Some(Seen::Key(secrets::read_key(client, grants, &desired.consumer, &who.namespace, secret).await.key))
             }
             Some(Auth::WebIdentity(identity)) => {
                 Some(Seen::Account(accounts::seen(client, grants, &who.namespace, &identity.account).await))

@@ -10,6 +10,7 @@ mod election;
 mod files;
 mod policy;
 mod progress;
+mod rbac;
 mod reach;
 mod render;
 mod run;
@@ -38,6 +39,7 @@ enum Verb {
     Check(check::Check),
     Policy(policy::Policy),
     Adopt(adopt::Adopt),
+    Rbac(rbac::Rbac),
 }
 
 /// Parses the arguments and does what they say. Exit codes: 0 done, 1 refused, 2 could not, 64 usage.
@@ -57,6 +59,7 @@ pub async fn main() -> ExitCode {
         Verb::Check(check) => check.run().await,
         Verb::Policy(policy) => policy.run(),
         Verb::Adopt(adopt) => adopt.run().await,
+        Verb::Rbac(rbac) => rbac.run(),
     };
     match done {
         Ok(Outcome::Done) => ExitCode::SUCCESS,

@@ -57,7 +57,7 @@ pub(super) struct Run {
 }
 
 /// A namespace's name; an empty one would mean all of them.
-fn namespace(name: &str) -> Result<String, &'static str> {
+pub(super) fn namespace(name: &str) -> Result<String, &'static str> {
     let is_inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     let is_label = (1..=63).contains(&name.len()) && name.bytes().all(is_inner);
     let is_name = is_label && !name.starts_with('-') && !name.ends_with('-');

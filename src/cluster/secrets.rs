@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use jiff::Timestamp;
+use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Client;
@@ -33,6 +34,16 @@ pub struct Read<T> {
     pub content: T,
 }
 
+/// A key Secret as it was read.
+pub struct KeyReading {
+    /// At which version; none if it could not be read.
+    pub version: Option<Version>,
+    /// When its values were last written, by the clock of the API server.
+    pub changed: Option<Timestamp>,
+    /// The key in it, or why there is none.
+    pub key: Result<AccessKey, Failure>,
+}
+
 /// A write that was made.
 pub struct Wrote {
     /// The Secret's version since.
@@ -47,43 +58,28 @@ impl Wrote {
     }
 }
 
-/// Reads a Secret's data.
-///
-/// # Errors
-/// What the API server answered instead.
-pub async fn read_data(
-    client: &Client,
-    namespace: &str,
-    name: &str,
-) -> Result<Read<BTreeMap<String, SecretString>>, ApiProblem> {
-    let secret = read(client, namespace, name).await?;
-    let version = Version::of(&secret.metadata);
-    let content = secret
-        .data
-        .unwrap_or_default()
-        .into_iter()
-        // What is no UTF-8 is no access key either; the replacement characters are refused where it is parsed.
-        .map(|(key, value)| (key, SecretString::from(String::from_utf8_lossy(&value.0).into_owned())))
-        .collect();
-    Ok(Read { version, content })
-}
-
-/// Reads the access key in a Secret, or says why there is none; and the version of what that was read from, if it is
-/// known.
+/// Reads the access key in a Secret, or says why there is none.
 pub async fn read_key(
     client: &Client,
     grants: &Grants,
     consumer: &Consumer,
     namespace: &str,
     name: &str,
-) -> (Option<Version>, Result<AccessKey, Failure>) {
-    match read_data(client, namespace, name).await {
-        Ok(read) => (Some(read.version), AccessKey::from_secret(name, &read.content)),
+) -> KeyReading {
+    let nothing = |version, failure| KeyReading { version, changed: None, key: Err(failure) };
+    match read(client, namespace, name).await {
+        Ok(secret) => {
+            let (version, changed) = (Version::of(&secret.metadata), owner::data_changed(&secret.metadata));
+            // What is no UTF-8 is no access key either; the replacement characters are refused where it is parsed.
+            let text = |value: ByteString| SecretString::from(String::from_utf8_lossy(&value.0).into_owned());
+            let values = secret.data.unwrap_or_default().into_iter().map(|(key, value)| (key, text(value))).collect();
+            KeyReading { version: Some(version), changed, key: AccessKey::from_secret(name, &values) }
+        }
         Err(ApiProblem::NotFound) => {
             let message = format!(
                 "Secret {name} (auth.accessKey.secretRef) does not exist in this namespace. Create it with the keys AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."
             );
-            (Some(Version::Absent), Err(Failure::new(Reason::KeySecretMissing, message)))
+            nothing(Some(Version::Absent), Failure::new(Reason::KeySecretMissing, message))
         }
         Err(ApiProblem::Forbidden) => {
             let message = format!(
@@ -91,11 +87,11 @@ pub async fn read_key(
                 grants.who(),
                 grants.secrets(namespace, consumer).await
             );
-            (None, Err(Failure::new(Reason::KeySecretForbidden, message)))
+            nothing(None, Failure::new(Reason::KeySecretForbidden, message))
         }
         Err(problem) => {
             let message = format!("Secret {name} could not be read: {problem}.");
-            (None, Err(Failure::new(Reason::KeySecretUnreadable, message)))
+            nothing(None, Failure::new(Reason::KeySecretUnreadable, message))
         }
     }
 }

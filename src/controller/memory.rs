@@ -10,12 +10,11 @@ use super::requests::Answering;
 use crate::api::QuayStorage;
 use crate::api::quay_storage::QuayStorageSpec;
 use crate::api::status::ConfigBundleStatus;
-use crate::cluster::secrets::Wrote;
+use crate::cluster::secrets::{KeyReading, Wrote};
 use crate::cluster::version::Version;
 use crate::consumer::Consumer;
 use crate::fingerprint::fingerprint;
 use crate::plan::backup::BackupSeen;
-use crate::plan::key::AccessKey;
 use crate::plan::observation::{BundleSecret, Reference};
 use crate::plan::web_identity::AccountSeen;
 use crate::plan::{ProofState, Standings};
@@ -173,14 +172,6 @@ pub(super) struct RolloutOf {
     pub(super) bundle: String,
     pub(super) written: Option<Timestamp>,
     pub(super) runners: Runners,
-}
-
-/// A key Secret as it was read.
-pub(super) struct KeyReading {
-    /// At which version; none if it could not be read.
-    pub(super) version: Option<Version>,
-    /// The key in it.
-    pub(super) key: Result<AccessKey, Failure>,
 }
 
 /// A service account as it was read.

@@ -5,9 +5,10 @@ use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use super::Context;
-use super::memory::{AccountReading, KeyReading, Memory};
+use super::memory::{AccountReading, Memory};
 use crate::api::quay_storage::Mode;
 use crate::cluster::secret_watches::Before;
+use crate::cluster::secrets::KeyReading;
 use crate::cluster::version::Version;
 use crate::cluster::{accounts, secrets};
 use crate::plan::desired::{Auth, Desired, DesiredLocation, Wanted, WebIdentity};
@@ -216,9 +217,9 @@ async fn read_key(
     }
     let before = context.secrets.before_request(&who.namespace, name);
     let (client, grants) = (&context.client, &context.grants);
-    let (version, key) = secrets::read_key(client, grants, &desired.consumer, &who.namespace, name).await;
-    note(context, who, name, &before, version.as_ref());
-    let reading = Arc::new(KeyReading { version, key });
+    let reading = secrets::read_key(client, grants, &desired.consumer, &who.namespace, name).await;
+    note(context, who, name, &before, reading.version.as_ref());
+    let reading = Arc::new(reading);
     // Why there is none is told to each in its own words.
     if let Some(shared) = &mut shared {
         **shared = if reading.key.is_ok() { Arc::downgrade(&reading) } else { Weak::new() };

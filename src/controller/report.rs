@@ -178,6 +178,7 @@ fn stands(context: &Context, who: &ResourceId, memory: &mut Memory, status: &Qua
         // Without a proof of one of them there is none of the resource.
         proven: proven.min().flatten(),
         interval: memory.interval,
+        key_changed: memory.keys.values().filter_map(|reading| reading.changed).min(),
     };
     context.metrics.stands(who, standing.clone());
     memory.standing = Some(standing);
@@ -231,7 +232,7 @@ pub(super) async fn undecodable(
     // What it referred to and claimed is not known any more; those that share it look again.
     context.forget(who);
     let reason = Reason::InvalidSpec.as_str().to_owned();
-    context.metrics.stands(who, Standing { is_ready: false, reason, proven: None, interval: None });
+    context.metrics.stands(who, Standing { is_ready: false, reason, proven: None, interval: None, key_changed: None });
     let failure = Failure::new(
         Reason::InvalidSpec,
         format!(

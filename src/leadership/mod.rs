@@ -134,7 +134,7 @@ impl Election {
                 }
                 Err(problem) => {
                     let (name, namespace) = (&self.candidate.name, &self.candidate.namespace);
-                    tracing::warn!(%problem, "Lease {namespace}/{name} cannot be taken; trying again. If it is forbidden, apply deploy/rbac/leader.yaml, or run with --no-leader-election where no other process is");
+                    tracing::warn!(%problem, "Lease {namespace}/{name} cannot be taken; trying again. If it is forbidden, apply deploy/manager/leader.yaml, or run with --no-leader-election where no other process is");
                 }
             }
             tokio::select! {

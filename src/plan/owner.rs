@@ -194,6 +194,13 @@ pub fn last_change(metadata: &ObjectMeta) -> Option<Timestamp> {
         .max()
 }
 
+/// When any of a Secret's values was last written, as far as field managers tell; else when it was created.
+pub fn data_changed(metadata: &ObjectMeta) -> Option<Timestamp> {
+    let written = managers(metadata).filter(|entry| data(entry).next().is_some());
+    let last = written.filter_map(|entry| entry.time.as_ref()).map(|time| time.0).max();
+    last.or_else(|| metadata.creation_timestamp.as_ref().map(|time| time.0))
+}
+
 /// The field manager, not ours, that was the last to write `config.yaml`; or other data, where nobody has that now.
 pub fn last_writer(metadata: &ObjectMeta) -> Option<String> {
     let theirs = managers(metadata).filter(|entry| entry.manager.as_deref().is_some_and(|name| name != FIELD_MANAGER));

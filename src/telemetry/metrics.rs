@@ -237,12 +237,15 @@ mod tests {
         let who = |name: &str| ResourceId { namespace: "quay".into(), name: name.into() };
         let proven = Some(Timestamp::from_second(1_700_000_000).unwrap());
         let interval = Some(Duration::from_hours(1));
-        metrics.stands(&who("a"), Standing { is_ready: true, reason: "Proven".into(), proven, interval });
+        let key_changed = Some(Timestamp::from_second(1_600_000_000).unwrap());
+        let ready = Standing { is_ready: true, reason: "Proven".into(), proven, interval, key_changed };
+        let (reason, none) = ("InvalidSpec".into(), None);
+        metrics.stands(&who("a"), ready.clone());
         metrics.stands(
             &who("b"),
-            Standing { is_ready: false, reason: "InvalidSpec".into(), proven: None, interval: None },
+            Standing { is_ready: false, reason, proven: none, interval: None, key_changed: none },
         );
-        metrics.stands(&who("c"), Standing { is_ready: true, reason: "Proven".into(), proven, interval });
+        metrics.stands(&who("c"), ready);
         metrics.gone(&who("c"));
         let text = told(&metrics);
         for line in [
@@ -255,6 +258,7 @@ mod tests {
             "registry_sts_ready{namespace=\"quay\",name=\"a\",reason=\"Proven\"} 1",
             "registry_sts_ready{namespace=\"quay\",name=\"b\",reason=\"InvalidSpec\"} 0",
             "registry_sts_last_proof_timestamp_seconds{namespace=\"quay\",name=\"a\"} 1700000000",
+            "registry_sts_key_changed_timestamp_seconds{namespace=\"quay\",name=\"a\"} 1600000000",
             "registry_sts_proof_interval_seconds{namespace=\"quay\",name=\"a\"} 3600.0",
         ] {
             assert!(text.lines().any(|told| told == line), "{line} is missing in\n{text}");

@@ -25,6 +25,8 @@ pub struct Standing {
     pub proven: Option<Timestamp>,
     /// How old a proof may be; none while the spec does not say it in a form that can be read.
     pub interval: Option<Duration>,
+    /// When the oldest of its keys was last changed in its Secret; none while none was read.
+    pub key_changed: Option<Timestamp>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -81,6 +83,13 @@ impl Collector for Standings {
         for (who, standing) in &sorted {
             if let Some(seconds) = standing.interval.map(|interval| interval.as_secs_f64()) {
                 ConstGauge::new(seconds).encode(interval.encode_family(&Resource::of(who))?)?;
+            }
+        }
+        let help = "When the oldest key of the resource was last changed in its Secret, since the epoch";
+        let mut changed = encoder.encode_descriptor("key_changed_timestamp", help, unit, gauge)?;
+        for (who, standing) in &sorted {
+            if let Some(at) = standing.key_changed {
+                ConstGauge::new(at.as_second()).encode(changed.encode_family(&Resource::of(who))?)?;
             }
         }
         Ok(())

@@ -116,3 +116,14 @@ fn the_other_writer_is_the_last_that_wrote_config_yaml_and_never_we_ourselves() 
     let labels = json!([{"manager": "labeller", "time": LATER, "fieldsV1": {"f:metadata": {}}}]);
     assert_eq!(written_by(labels), None);
 }
+
+#[test]
+fn values_changed_when_the_last_of_their_writers_wrote_whatever_else_was_changed_since() {
+    let told = |metadata: &Value| data_changed(&with(metadata)).map(|at| at.to_string());
+    assert_eq!(told(&json!({"creationTimestamp": THEN})).as_deref(), Some(THEN));
+    let mut labels = manager("kubectl", "2026-01-01T00:00:02Z", &[]);
+    labels["fieldsV1"] = json!({"f:metadata": {"f:labels": {}}});
+    let (one, other) = (manager("a", THEN, &["AWS_ACCESS_KEY_ID"]), manager("b", LATER, &["AWS_SECRET_ACCESS_KEY"]));
+    let managed = json!({"creationTimestamp": "2025-01-01T00:00:00Z", "managedFields": [other, one, labels]});
+    assert_eq!(told(&managed).as_deref(), Some(LATER));
+}

@@ -56,14 +56,25 @@ impl Operator {
     }
 
     async fn spawn(world: &World, server: &str, aws: &str, flags: &[&str], variables: &[(&str, &str)]) -> Self {
+        let mut arguments = vec!["run"];
+        arguments.extend(world.namespaces.iter().flat_map(|namespace| ["--namespace", namespace]));
+        arguments.extend(flags);
+        arguments.extend((!flags.contains(&"--lease-name")).then_some("--no-leader-election"));
+        arguments.extend(if flags.contains(&"--log") { &[][..] } else { &LOG[..] });
+        Self::start_exactly(world, (server, aws), &arguments, variables).await
+    }
+
+    /// Starts a process with these arguments and no others.
+    pub(crate) async fn start_exactly(
+        world: &World,
+        (server, aws): (&str, &str),
+        arguments: &[&str],
+        variables: &[(&str, &str)],
+    ) -> Self {
         let (kubeconfig, credential) = world.operator_kubeconfig(server).await;
         let log = world.dir.path().join(format!("operator-{}.log", credential.replace(['=', '/'], "-")));
         let child = Command::new(env!("CARGO_BIN_EXE_registry-sts"))
-            .arg("run")
-            .args(world.namespaces.iter().flat_map(|namespace| ["--namespace", namespace]))
-            .args(flags)
-            .args((!flags.contains(&"--lease-name")).then_some("--no-leader-election"))
-            .args(if flags.contains(&"--log") { &[][..] } else { &LOG[..] })
+            .args(arguments)
             .env_clear()
             .env("KUBECONFIG", kubeconfig)
             .env("AWS_ENDPOINT_URL", aws)

@@ -27,8 +27,10 @@ pub(crate) struct World {
     pub(crate) namespace: String,
     pub(crate) admin: Client,
     pub(crate) dir: tempfile::TempDir,
-    /// The ServiceAccount of the operator, in namespace `registry-sts`.
+    /// The ServiceAccount of the operator.
     pub(crate) account: &'static str,
+    /// The namespace that the operator lives in.
+    pub(crate) home: &'static str,
     /// In which namespaces the operator works; in all, if there is none.
     pub(crate) namespaces: Vec<String>,
     /// Every secret value that the test used: none may show up anywhere.
@@ -37,27 +39,42 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) async fn new() -> Self {
+        let namespace = Self::next();
+        let world = Self::bare(namespace.clone()).await;
+        install(&world.admin).await;
+        world.put_namespace().await;
+        Self { namespaces: vec![namespace], ..world }
+    }
+
+    fn next() -> String {
         static COUNT: AtomicU32 = AtomicU32::new(1);
+        format!("test-{}", COUNT.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// A world in which nothing is installed, with an operator that works in all namespaces.
+    pub(crate) async fn bare(namespace: String) -> Self {
         let plane = ControlPlane::shared();
         let kubeconfig = Kubeconfig::read_from(plane.info("kubeconfig")).unwrap();
         let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.unwrap();
         let admin = Client::try_from(config).unwrap();
         plane.start_recording().await;
-        install(&admin).await;
-        let namespace = format!("test-{}", COUNT.fetch_add(1, Ordering::Relaxed));
-        let world = Self {
+        Self {
             plane,
             admin,
             dir: tempfile::tempdir().unwrap(),
             account: "registry-sts",
-            namespaces: vec![namespace.clone()],
+            home: "registry-sts",
+            namespaces: Vec::new(),
             namespace,
             secrets: Mutex::default(),
-        };
-        let spec = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": world.namespace}});
-        let namespaces: Api<Namespace> = Api::all(world.admin.clone());
+        }
+    }
+
+    /// Makes the world's namespace.
+    pub(crate) async fn put_namespace(&self) {
+        let spec = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self.namespace}});
+        let namespaces: Api<Namespace> = Api::all(self.admin.clone());
         namespaces.create(&PostParams::default(), &serde_json::from_value(spec).unwrap()).await.unwrap();
-        world
     }
 
     /// A world in which the registry's owner has let the operator at the namespace's Secrets.
@@ -77,7 +94,7 @@ impl World {
             "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding",
             "metadata": {"name": role, "namespace": self.namespace},
             "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role},
-            "subjects": [{"kind": "ServiceAccount", "name": self.account, "namespace": "registry-sts"}],
+            "subjects": [{"kind": "ServiceAccount", "name": self.account, "namespace": self.home}],
         });
         apply(&self.admin, &binding).await;
     }
@@ -190,7 +207,7 @@ impl World {
 
     /// A kubeconfig with a fresh token of the operator's ServiceAccount, and the token's name in the audit log.
     pub(crate) async fn operator_kubeconfig(&self, server: &str) -> (std::path::PathBuf, String) {
-        let accounts: Api<ServiceAccount> = Api::namespaced(self.admin.clone(), "registry-sts");
+        let accounts: Api<ServiceAccount> = Api::namespaced(self.admin.clone(), self.home);
         let spec = TokenRequestSpec { expiration_seconds: Some(3600), ..TokenRequestSpec::default() };
         let request = TokenRequest { spec: Some(spec), ..TokenRequest::default() };
         let issued = accounts.create_token_request(self.account, &PostParams::default(), &request).await.unwrap();
@@ -204,7 +221,7 @@ impl World {
             "clusters": [{"name": "c", "cluster": {
                 "server": server, "certificate-authority": self.plane.info("ca_file")}}],
             "users": [{"name": "u", "user": {"token": token}}],
-            "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
+            "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u", "namespace": self.home}}],
         });
         let path = self.dir.path().join(format!("kubeconfig-{}", credential.replace(['=', '/'], "-")));
         std::fs::write(&path, kubeconfig.to_string()).unwrap();
@@ -245,7 +262,8 @@ async fn install(admin: &Client) {
     static INSTALLED: tokio::sync::OnceCell<()> = tokio::sync::OnceCell::const_new();
     let files = [
         "crds/quaystorages.yaml",
-        "deploy/rbac/service-account.yaml",
+        "deploy/default/namespace.yaml",
+        "deploy/manager/service-account.yaml",
         "deploy/rbac/operator.yaml",
         "deploy/rbac/bundle.yaml",
         "deploy/rbac/mint.yaml",
@@ -254,7 +272,7 @@ async fn install(admin: &Client) {
         "deploy/rbac/output.yaml",
         "deploy/rbac/rollout.yaml",
         "deploy/rbac/restore.yaml",
-        "deploy/rbac/leader.yaml",
+        "deploy/manager/leader.yaml",
     ];
     INSTALLED
         .get_or_init(|| async {
