@@ -53,6 +53,15 @@ from stage import (  # noqa: E402
 )
 
 CRD = "quaystorages.registry-sts.dev"
+# In the order of deploy/rbac/kustomization.yaml.
+RULES = ["operator", "bundle", "output", "mint", "annotate", "rollout", "restore", "audiences", "people"]
+INSTALL = [
+    "crds/quaystorages.yaml",
+    "deploy/default/namespace.yaml",
+    "deploy/manager/service-account.yaml",
+    "deploy/manager/leader.yaml",
+    *(f"deploy/rbac/{name}.yaml" for name in RULES),
+]
 SERVICE_ACCOUNT = "registry-sts/registry-sts"
 STORAGE_KEYS = {"DISTRIBUTED_STORAGE_CONFIG", "DISTRIBUTED_STORAGE_PREFERENCE"}
 KEY_LINES = ["sts_user_access_key", "sts_user_secret_key"]
@@ -68,16 +77,12 @@ def act_1(stage: Stage) -> dict[str, str]:
     version = stage.kube("GET", "/version")["gitVersion"]
     screen.step(f"kube-apiserver {version} with etcd at {info['server']}")
     screen.step(f"AWS peer (moto, checks keys and policies) at {info['aws']}")
-    files = sorted([*ROOT.glob("deploy/rbac/*.yaml"), *ROOT.glob("crds/*.yaml")])
-    # Namespaces first, for what is in one may stand before it.
-    install = sorted(
-        (document for file in files for document in manifests(file)),
-        key=lambda document: document["kind"] != "Namespace",
-    )
+    # What `kubectl apply -k deploy/default` applies, but for what runs as a pod.
+    install = [document for file in INSTALL for document in manifests(ROOT / file)]
     for document in install:
         stage.apply(document)
     stage.wait_established(CRD, STORAGE["apiVersion"])
-    screen.step(f"applied deploy/rbac and crds: {len(install)} objects, {CRD} is Established")
+    screen.step(f"applied deploy/default but for its pods: {len(install)} objects, {CRD} is Established")
     for document in manifests(MANIFESTS / "namespace.yaml"):
         stage.apply(document)
     screen.step(f"namespace quay; its owner lets {SERVICE_ACCOUNT} at the Secrets there")

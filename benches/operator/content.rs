@@ -39,22 +39,25 @@ pub(crate) fn bundle(name: &str) -> String {
     format!("{name}-config-bundle")
 }
 
-/// The CRD, the operator's rights as deploy/ has them, bound cluster-wide, and a key in each namespace.
+/// What the operator is installed with that may see the Secrets of all namespaces.
+const INSTALL: [&str; 7] = [
+    "crds/quaystorages.yaml",
+    "deploy/default/namespace.yaml",
+    "deploy/manager/service-account.yaml",
+    "deploy/manager/leader.yaml",
+    "deploy/rbac/operator.yaml",
+    "deploy/rbac/bundle.yaml",
+    "deploy/overlays/all-secrets/binding.yaml",
+];
+
+/// The CRD, the operator's rights as deploy/ has them, and a key in each namespace.
 pub(crate) async fn install(admin: &Client) {
-    let files = ["service-account", "operator", "bundle", "leader"].map(|file| format!("deploy/rbac/{file}.yaml"));
-    for file in files.into_iter().chain(["crds/quaystorages.yaml".into()]) {
+    for file in INSTALL {
         let text = std::fs::read_to_string(format!("{}/{file}", env!("CARGO_MANIFEST_DIR"))).unwrap();
         for document in serde_yaml::Deserializer::from_str(&text) {
             apply(admin, &serde::Deserialize::deserialize(document).unwrap()).await;
         }
     }
-    let binding = json!({
-        "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding",
-        "metadata": {"name": "registry-sts-bundle"},
-        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "registry-sts-bundle"},
-        "subjects": [{"kind": "ServiceAccount", "name": "registry-sts", "namespace": "registry-sts"}],
-    });
-    apply(admin, &binding).await;
     for number in 0..NAMESPACES {
         put_namespace(admin, &namespace(number)).await;
         put_key(admin, &namespace(number), number).await;

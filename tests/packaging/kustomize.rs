@@ -1,0 +1,76 @@
+//! The installs by kustomize.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use crate::files::kustomized;
+
+/// Which object it is.
+fn identity(object: &Value) -> String {
+    let namespace = object["metadata"]["namespace"].as_str().unwrap_or_default();
+    format!("{} {namespace}/{}", object["kind"].as_str().unwrap(), object["metadata"]["name"].as_str().unwrap())
+}
+
+fn find<'a>(objects: &'a [Value], which: &str) -> &'a Value {
+    objects.iter().find(|object| identity(object) == which).unwrap_or_else(|| panic!("there is no {which}"))
+}
+
+/// Each verb of each resource that rules allow, beside the names they are held to.
+fn allowed(role: &Value) -> BTreeSet<[String; 4]> {
+    let texts = |value: &Value| -> Vec<String> {
+        value.as_array().into_iter().flatten().map(|text| text.as_str().unwrap().to_owned()).collect()
+    };
+    let mut all = BTreeSet::new();
+    for rule in role["rules"].as_array().unwrap() {
+        for group in texts(&rule["apiGroups"]) {
+            for resource in texts(&rule["resources"]) {
+                for verb in texts(&rule["verbs"]) {
+                    let names = texts(&rule["resourceNames"]).join(" ");
+                    all.insert([group.clone(), resource.clone(), verb, names]);
+                }
+            }
+        }
+    }
+    all
+}
+
+#[test]
+fn the_namespaced_install_has_the_rights_of_the_default_one_as_far_as_they_are_of_namespaces() {
+    let default = kustomized("deploy/default");
+    let mut expected = allowed(find(&default, "ClusterRole /registry-sts"));
+    expected.extend(allowed(find(&default, "ClusterRole /registry-sts-bundle")));
+    let cluster = ["namespaces", "mutatingwebhookconfigurations"];
+    expected.retain(|[_, resource, ..]| !cluster.contains(&resource.as_str()));
+    let namespaced = kustomized("deploy/overlays/namespaced");
+    assert_eq!(allowed(find(&namespaced, "Role quay/registry-sts")), expected);
+}
+
+#[test]
+fn the_namespaced_install_has_nothing_outside_its_namespace() {
+    for object in kustomized("deploy/overlays/namespaced") {
+        assert_eq!(object["metadata"]["namespace"], "quay", "{}", identity(&object));
+        for subject in object["subjects"].as_array().into_iter().flatten() {
+            assert_eq!(subject["namespace"], "quay", "{}", identity(&object));
+        }
+    }
+}
+
+#[test]
+fn the_default_install_may_read_no_secret() {
+    let default = kustomized("deploy/default");
+    let bound = |object: &&Value| object["kind"].as_str().unwrap().ends_with("Binding");
+    let roles: BTreeSet<&str> =
+        default.iter().filter(bound).filter_map(|binding| binding["roleRef"]["name"].as_str()).collect();
+    assert_eq!(roles, BTreeSet::from(["registry-sts", "registry-sts-leader"]));
+    let role = allowed(find(&default, "ClusterRole /registry-sts"));
+    assert!(role.iter().all(|[_, resource, ..]| resource != "secrets"));
+}
+
+#[test]
+fn the_install_for_all_secrets_is_the_default_one_and_one_binding() {
+    let default: BTreeSet<String> = kustomized("deploy/default").iter().map(ToString::to_string).collect();
+    let all: BTreeSet<String> = kustomized("deploy/overlays/all-secrets").iter().map(ToString::to_string).collect();
+    assert!(default.is_subset(&all));
+    assert_eq!(all.len(), default.len() + 1);
+}
