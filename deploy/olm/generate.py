@@ -1,0 +1,318 @@
+"""Writes the OLM bundle from deploy/default and from the files beside this one.
+
+    generate.py            writes manifests/, metadata/, tests/, bundle.Dockerfile, catalog/
+    generate.py --check    only says what is stale; exit code 1 if something is
+
+Of the Deployment, the rights and the resource definition nothing is said here: they are what kustomize makes of
+deploy/default.
+"""
+
+import base64
+import json
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import environment
+
+if __name__ == "__main__":
+    environment.enter()
+
+# Only now: it is in .venv.
+import yaml  # noqa: E402
+
+HERE = Path(__file__).resolve().parent
+ROOT = environment.ROOT
+
+# When each version's bundle was made, for annotation createdAt.
+CREATED = {"0.1.0": "2026-11-23T00:00:00Z"}
+
+PACKAGE = "registry-sts"
+CHANNEL = "candidate"
+# Where admission policies are served (Kubernetes 1.30).
+OPENSHIFT = "v4.17"
+BUNDLE_IMAGE = "quay.io/registry-sts/registry-sts-bundle"
+SCORECARD_IMAGE = "quay.io/operator-framework/scorecard-test:v1.42.0"
+SCORECARD_TESTS = {
+    "basic": ["basic-check-spec"],
+    "olm": [
+        "olm-bundle-validation",
+        "olm-crds-have-validation",
+        "olm-crds-have-resources",
+        "olm-spec-descriptors",
+        "olm-status-descriptors",
+    ],
+}
+
+# What of deploy/default becomes part of the ClusterServiceVersion, or is OLM's own business; and what goes into the bundle as
+# it is. Anything else has to be in policies/.
+IN_CSV = {"Deployment", "ServiceAccount", "ClusterRoleBinding", "Role", "RoleBinding"}
+PLAIN = {"ClusterRole", "Service", "PodDisruptionBudget", "CustomResourceDefinition"}
+NOT_CARRIED = {"Namespace", "NetworkPolicy"}
+NOT_CARRIED |= {"ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"}
+
+Object = dict[str, Any]
+
+
+def generated() -> dict[str, str]:
+    """Every file of the bundle, by its path below this folder."""
+    version = tomllib.loads((ROOT / "Cargo.toml").read_text())["package"]["version"]
+    if version not in CREATED:
+        raise SystemExit(f"generate.py: CREATED does not say when {version} was made")
+    default = kustomized(ROOT / "deploy" / "default")
+    for each in default:
+        if each["kind"] not in IN_CSV | PLAIN | NOT_CARRIED:
+            raise SystemExit(f"generate.py: it is not known what becomes of a {each['kind']}")
+    labels = {
+        "operators.operatorframework.io.bundle.mediatype.v1": "registry+v1",
+        "operators.operatorframework.io.bundle.manifests.v1": "manifests/",
+        "operators.operatorframework.io.bundle.metadata.v1": "metadata/",
+        "operators.operatorframework.io.bundle.package.v1": PACKAGE,
+        "operators.operatorframework.io.bundle.channels.v1": CHANNEL,
+        "operators.operatorframework.io.bundle.channel.default.v1": CHANNEL,
+        "operators.operatorframework.io.test.mediatype.v1": "scorecard+v1",
+        "operators.operatorframework.io.test.config.v1": "tests/scorecard/",
+        "com.redhat.openshift.versions": OPENSHIFT,
+    }
+    csv = service_version(version, default)
+    files = {
+        f"manifests/{PACKAGE}.clusterserviceversion.yaml": dumped(csv),
+        "metadata/annotations.yaml": dumped({"annotations": labels}),
+        "tests/scorecard/config.yaml": dumped(scorecard()),
+        "bundle.Dockerfile": dockerfile(labels),
+        "catalog/template.yaml": dumped(catalog(csv)),
+    }
+    role = only(default, "ClusterRole", operator_role(default))
+    for each in default:
+        if each["kind"] in PLAIN and each is not role:
+            files[f"manifests/{file_name(each)}"] = dumped(without_namespace(each))
+    return files
+
+
+def kustomized(folder: Path) -> list[Object]:
+    build = [sys.executable, str(ROOT / "tests" / "tools" / "build.py"), "kustomize"]
+    kustomize = subprocess.run(build, check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
+    made = subprocess.run([kustomize, "build", folder], check=True, stdout=subprocess.PIPE).stdout
+    return list(yaml.safe_load_all(made))
+
+
+def service_version(version: str, default: list[Object]) -> Object:
+    """The ClusterServiceVersion: csv.yaml, and what deploy/default says."""
+    said = yaml.safe_load((HERE / "csv.yaml").read_text())
+    deployment = only(default, "Deployment", PACKAGE)
+    crd = only(default, "CustomResourceDefinition", "quaystorages.registry-sts.dev")
+    pod = deployment["spec"]["template"]["spec"]
+    image = pod["containers"][0]["image"]
+    examples = list(yaml.safe_load_all((HERE / "examples.yaml").read_text()))
+    namespace = only(default, "Namespace", deployment["metadata"]["namespace"])
+    annotations = said["metadata"]["annotations"] | {
+        "alm-examples": json.dumps(examples, indent=2),
+        "containerImage": image,
+        "createdAt": CREATED[version],
+        "operatorframework.io/suggested-namespace-template": json.dumps(namespace),
+    }
+    spec: Object = said["spec"]
+    [owned] = spec["customresourcedefinitions"]["owned"]
+    [served] = crd["spec"]["versions"]
+    owned |= {
+        "kind": crd["spec"]["names"]["kind"],
+        "version": served["name"],
+        "description": served["schema"]["openAPIV3Schema"]["description"],
+    }
+    account = pod["serviceAccountName"]
+    rights = only(default, "ClusterRole", operator_role(default))["rules"]
+    leader = only(default, "Role", "registry-sts-leader")["rules"]
+    spec |= {
+        "version": version,
+        "description": (HERE / "description.md").read_text(),
+        "icon": [
+            {
+                "base64data": base64.b64encode((HERE / "icon.svg").read_bytes()).decode(),
+                "mediatype": "image/svg+xml",
+            }
+        ],
+        "relatedImages": [{"name": PACKAGE, "image": image}],
+        "install": {
+            "strategy": "deployment",
+            "spec": {
+                "clusterPermissions": [{"serviceAccountName": account, "rules": rights}],
+                "permissions": [
+                    {"serviceAccountName": account, "rules": for_all_namespaces(leader)}
+                ],
+                "deployments": [
+                    {
+                        "name": deployment["metadata"]["name"],
+                        "label": deployment["metadata"]["labels"],
+                        "spec": deployment["spec"],
+                    }
+                ],
+            },
+        },
+    }
+    return {
+        "apiVersion": "operators.coreos.com/v1alpha1",
+        "kind": "ClusterServiceVersion",
+        "metadata": {
+            "name": f"{PACKAGE}.v{version}",
+            "annotations": dict(sorted(annotations.items())),
+            "labels": said["metadata"]["labels"],
+        },
+        "spec": spec,
+    }
+
+
+def for_all_namespaces(rules: list[Object]) -> list[Object]:
+    """The rules of the Role for the Lease, where OLM makes them those of a ClusterRole, as it does in mode AllNamespaces.
+
+    Then `get` and `update` are of that one Lease, wherever it is, and not of everybody's. `create` cannot be held to a name.
+    """
+    held = []
+    for rule in rules:
+        if "create" in rule["verbs"] and "resourceNames" not in rule:
+            held.append(rule | {"verbs": ["create"]})
+            rest = [verb for verb in rule["verbs"] if verb != "create"]
+            if rest:
+                held.append(rule | {"resourceNames": [PACKAGE], "verbs": rest})
+        else:
+            held.append(rule)
+    return held
+
+
+def operator_role(default: list[Object]) -> str:
+    """The one ClusterRole that is bound in the whole cluster."""
+    [binding] = [each for each in default if each["kind"] == "ClusterRoleBinding"]
+    return binding["roleRef"]["name"]
+
+
+def only(objects: list[Object], kind: str, name: str) -> Object:
+    [found] = [
+        each for each in objects if each["kind"] == kind and each["metadata"]["name"] == name
+    ]
+    return found
+
+
+def without_namespace(of: Object) -> Object:
+    metadata = {key: value for key, value in of["metadata"].items() if key != "namespace"}
+    return of | {"metadata": metadata}
+
+
+def file_name(of: Object) -> str:
+    """As operator-sdk names the files of a bundle."""
+    if of["kind"] == "CustomResourceDefinition":
+        return f"{of['spec']['group']}_{of['spec']['names']['plural']}.yaml"
+    group_and_version = of["apiVersion"].replace("/", "_")
+    return f"{of['metadata']['name']}_{group_and_version}_{of['kind'].lower()}.yaml"
+
+
+def scorecard() -> Object:
+    tests = [
+        {
+            "image": SCORECARD_IMAGE,
+            "entrypoint": ["scorecard-test", name],
+            "labels": {"suite": suite, "test": f"{name}-test"},
+        }
+        for suite, names in SCORECARD_TESTS.items()
+        for name in names
+    ]
+    return {
+        "apiVersion": "scorecard.operatorframework.io/v1alpha3",
+        "kind": "Configuration",
+        "metadata": {"name": "config"},
+        "stages": [{"parallel": True, "tests": tests}],
+    }
+
+
+def dockerfile(labels: dict[str, str]) -> str:
+    lines = [
+        "# The bundle as an image: docker build -f bundle.Dockerfile -t IMAGE deploy/olm",
+        "FROM scratch",
+        "",
+        *(f"LABEL {key}={value}" for key, value in labels.items()),
+        "",
+        "COPY manifests /manifests/",
+        "COPY metadata /metadata/",
+        "COPY tests/scorecard /tests/scorecard/",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def catalog(csv: Object) -> Object:
+    """The basic template of a file-based catalog with this package alone."""
+    name = csv["metadata"]["name"]
+    [icon] = csv["spec"]["icon"]
+    return {
+        "schema": "olm.template.basic",
+        "entries": [
+            {
+                "schema": "olm.package",
+                "name": PACKAGE,
+                "defaultChannel": CHANNEL,
+                "description": csv["metadata"]["annotations"]["description"],
+                "icon": icon,
+            },
+            {
+                "schema": "olm.channel",
+                "package": PACKAGE,
+                "name": CHANNEL,
+                "entries": [{"name": name}],
+            },
+            {"schema": "olm.bundle", "image": f"{BUNDLE_IMAGE}:v{csv['spec']['version']}"},
+        ],
+    }
+
+
+class Dumper(yaml.SafeDumper):
+    """Texts of several lines as blocks, and no anchors."""
+
+    def ignore_aliases(self, data: object) -> bool:
+        return True
+
+
+def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    style = "|" if "\n" in text else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+Dumper.add_representer(str, _text)
+
+
+def dumped(value: Object) -> str:
+    text = yaml.dump(value, Dumper=Dumper, sort_keys=False, allow_unicode=True, width=120)
+    return f"# Generated by deploy/olm/generate.py.\n{text}"
+
+
+def main(arguments: list[str]) -> int:
+    files = generated()
+    written = {"manifests": "*", "metadata": "*", "tests/scorecard": "*", "catalog": "*.yaml"}
+    there = {
+        str(path.relative_to(HERE))
+        for folder, pattern in written.items()
+        for path in (HERE / folder).glob(pattern)
+    } | {"bundle.Dockerfile"}
+    stale = sorted(
+        name
+        for name in files.keys() | there
+        if name not in files
+        or not (HERE / name).is_file()
+        or (HERE / name).read_text() != files[name]
+    )
+    if arguments == ["--check"]:
+        for name in stale:
+            print(f"deploy/olm/{name} is stale: run deploy/olm/generate.py", file=sys.stderr)
+        return 1 if stale else 0
+    if arguments:
+        print(__doc__, file=sys.stderr)
+        return 64
+    for name in stale:
+        if name in files:
+            (HERE / name).parent.mkdir(parents=True, exist_ok=True)
+            (HERE / name).write_text(files[name])
+        else:
+            (HERE / name).unlink(missing_ok=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
