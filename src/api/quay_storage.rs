@@ -222,7 +222,8 @@ pub struct Location {
 
     /// The largest part of a multipart upload in GiB (`maximum_chunk_size_gb`); Quay's default is 5.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1, max = 5))]
+    // An API server knows no formats of unsigned numbers, and warns of them.
+    #[schemars(with = "Option<i32>", range(min = 1, max = 5))]
     pub maximum_chunk_size_gb: Option<u32>,
 
     /// How Quay signs its requests to S3 (`signature_version`). Quay 3.11 and 3.12.0 do not know this key.

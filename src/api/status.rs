@@ -100,6 +100,7 @@ pub struct PendingStatus {
 #[serde(rename_all = "camelCase")]
 pub struct ContestedStatus {
     /// How often.
+    #[schemars(with = "i32", range(min = 0))]
     pub count: u32,
 
     /// By whom the last time: a field manager of the Secret's `managedFields`.
