@@ -4,7 +4,7 @@ import json
 import re
 from typing import Any
 
-# Written into every condition by Kubernetes' own types, and described there.
+# The fields of a condition are Kubernetes' own.
 NOT_OURS = "status.conditions[]"
 
 # What is no field of the resource, and yet part of its interface.
@@ -16,7 +16,7 @@ MARKS = """\
 | QuayStorage | annotation `reconcile.fluxcd.io/requestedAt` | people, Flux | look at everything anew; echoed in `status.lastHandledReconcileAt` |
 | QuayStorage | annotation `registry-sts.dev/proveAt` | people | prove everything anew; echoed in `status.lastHandledProveAt` |
 | QuayStorage | annotation `registry-sts.dev/approve` | people | with `apply: Approve`: the digest of the change that may be written |
-| QuayStorage | finalizer `registry-sts.dev/restore` | the operator | with `deletionPolicy: Restore`, once there is a backup |
+| QuayStorage | finalizer `registry-sts.dev/restore` | the operator | with `deletionPolicy: Restore`, from before the first write on |
 | bundle | annotation `registry-sts.dev/in-place` | people | `true`: write although another tool keeps this Secret |
 | output | label `registry-sts.dev/output` | the operator | whose output it is, as a hash |
 | output | annotation `registry-sts.dev/output-of` | the operator | the same for people: namespace and name of the QuayStorage |
@@ -71,7 +71,9 @@ def section(path: str, schema: dict[str, Any]) -> list[str]:
         inner = of["items"] if of["type"] == "array" else of
         below = f"{path}.{field}" + ("[]" if of["type"] == "array" else "")
         link = ""
-        if inner["type"] == "object" and below != NOT_OURS:
+        if below == NOT_OURS:
+            link = " [Every reason](troubleshooting.md#contents)."
+        elif inner["type"] == "object":
             deeper.append((below, inner))
             link = f" [Its fields](#{anchor(below)})."
         default = "**required**" if field in required else shown_default(of)
