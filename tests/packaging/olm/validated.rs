@@ -23,7 +23,7 @@ const VALIDATORS: [&str; 8] = [
     "alpha-deprecated-apis",
 ];
 
-/// The kinds that OLM takes since operator-registry 1.47 at the latest (pkg/lib/bundle/supported_resources.go).
+/// The kinds that OLM takes since operator-registry 1.47 at the latest (`pkg/lib/bundle/supported_resources.go`).
 const CARRIED: [&str; 19] = [
     "ClusterRole",
     "ClusterRoleBinding",
