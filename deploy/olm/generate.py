@@ -13,7 +13,6 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
-from typing import Any
 
 import environment
 
@@ -22,6 +21,7 @@ if __name__ == "__main__":
 
 # Only now: it is in .venv.
 import yaml  # noqa: E402
+from around import CHANNEL, PACKAGE, Object, catalog, dockerfile, scorecard  # noqa: E402
 
 HERE = Path(__file__).resolve().parent
 ROOT = environment.ROOT
@@ -29,22 +29,8 @@ ROOT = environment.ROOT
 # When each version's bundle was made, for annotation createdAt.
 CREATED = {"0.1.0": "2026-11-23T00:00:00Z"}
 
-PACKAGE = "registry-sts"
-CHANNEL = "candidate"
 # Where admission policies are served (Kubernetes 1.30).
 OPENSHIFT = "v4.17"
-BUNDLE_IMAGE = "quay.io/registry-sts/registry-sts-bundle"
-SCORECARD_IMAGE = "quay.io/operator-framework/scorecard-test:v1.42.0"
-SCORECARD_TESTS = {
-    "basic": ["basic-check-spec"],
-    "olm": [
-        "olm-bundle-validation",
-        "olm-crds-have-validation",
-        "olm-crds-have-resources",
-        "olm-spec-descriptors",
-        "olm-status-descriptors",
-    ],
-}
 
 # What of deploy/default becomes part of the ClusterServiceVersion, or is OLM's own business; and what goes into the bundle as
 # it is. Anything else has to be in policies/.
@@ -52,8 +38,6 @@ IN_CSV = {"Deployment", "ServiceAccount", "ClusterRoleBinding", "Role", "RoleBin
 PLAIN = {"ClusterRole", "Service", "PodDisruptionBudget", "CustomResourceDefinition"}
 NOT_CARRIED = {"Namespace", "NetworkPolicy"}
 NOT_CARRIED |= {"ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"}
-
-Object = dict[str, Any]
 
 
 def generated() -> dict[str, str]:
@@ -204,63 +188,6 @@ def file_name(of: Object) -> str:
         return f"{of['spec']['group']}_{of['spec']['names']['plural']}.yaml"
     group_and_version = of["apiVersion"].replace("/", "_")
     return f"{of['metadata']['name']}_{group_and_version}_{of['kind'].lower()}.yaml"
-
-
-def scorecard() -> Object:
-    tests = [
-        {
-            "image": SCORECARD_IMAGE,
-            "entrypoint": ["scorecard-test", name],
-            "labels": {"suite": suite, "test": f"{name}-test"},
-        }
-        for suite, names in SCORECARD_TESTS.items()
-        for name in names
-    ]
-    return {
-        "apiVersion": "scorecard.operatorframework.io/v1alpha3",
-        "kind": "Configuration",
-        "metadata": {"name": "config"},
-        "stages": [{"parallel": True, "tests": tests}],
-    }
-
-
-def dockerfile(labels: dict[str, str]) -> str:
-    lines = [
-        "# The bundle as an image: docker build -f bundle.Dockerfile -t IMAGE deploy/olm",
-        "FROM scratch",
-        "",
-        *(f"LABEL {key}={value}" for key, value in labels.items()),
-        "",
-        "COPY manifests /manifests/",
-        "COPY metadata /metadata/",
-        "COPY tests/scorecard /tests/scorecard/",
-    ]
-    return "\n".join(lines) + "\n"
-
-
-def catalog(csv: Object) -> Object:
-    """The basic template of a file-based catalog with this package alone."""
-    name = csv["metadata"]["name"]
-    [icon] = csv["spec"]["icon"]
-    return {
-        "schema": "olm.template.basic",
-        "entries": [
-            {
-                "schema": "olm.package",
-                "name": PACKAGE,
-                "defaultChannel": CHANNEL,
-                "description": csv["metadata"]["annotations"]["description"],
-                "icon": icon,
-            },
-            {
-                "schema": "olm.channel",
-                "package": PACKAGE,
-                "name": CHANNEL,
-                "entries": [{"name": name}],
-            },
-            {"schema": "olm.bundle", "image": f"{BUNDLE_IMAGE}:v{csv['spec']['version']}"},
-        ],
-    }
 
 
 class Dumper(yaml.SafeDumper):
