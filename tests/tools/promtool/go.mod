@@ -2,6 +2,8 @@ module registry-sts.dev/tools/promtool
 
 go 1.26.7
 
+// Service discovery is the clients of many clouds, and nothing that rules are checked with.
+// build tags: remove_all_sd
 tool github.com/prometheus/prometheus/cmd/promtool
 
 require (
