@@ -4,7 +4,9 @@ mod scope;
 mod values;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::process::Command;
+use std::sync::LazyLock;
 
 use serde_json::Value;
 
@@ -13,10 +15,17 @@ use crate::files::{documents, kustomized, printed, root, tool};
 const CHART: &str = "deploy/helm/registry-sts";
 const EVERYTHING: [&str; 2] = ["--values", "deploy/helm/registry-sts/ci/everything-values.yaml"];
 
+fn helm() -> Command {
+    static HELM: LazyLock<PathBuf> = LazyLock::new(|| tool("helm"));
+    let mut helm = Command::new(&*HELM);
+    helm.current_dir(root());
+    helm
+}
+
 /// Helm, about to render a chart.
 fn template(chart: &str, values: &[&str]) -> Command {
-    let mut helm = Command::new(tool("helm"));
-    helm.current_dir(root()).args(["template", "registry-sts", chart, "--namespace", "registry-sts", "--include-crds"]);
+    let mut helm = helm();
+    helm.args(["template", "registry-sts", chart, "--namespace", "registry-sts", "--include-crds"]);
     // The oldest that the chart takes: there is no cluster to say which it is.
     helm.args(["--kube-version", "1.30.0"]).args(values);
     helm
