@@ -1,0 +1,47 @@
+//! A control plane that one install has to itself at a time, and what is left on it.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+use tokio::sync::{Mutex, MutexGuard};
+
+use crate::harness::world::{World, eventually};
+use crate::kubectl::kubectl;
+
+static ONE: Mutex<()> = Mutex::const_new(());
+
+/// The cluster, while nobody else installs something there.
+pub(crate) async fn alone() -> MutexGuard<'static, ()> {
+    ONE.lock().await
+}
+
+/// Each object that a list of manifests has: kind, namespace, name.
+pub(crate) fn identity(object: &Value) -> String {
+    let namespace = object["metadata"]["namespace"].as_str().unwrap_or_default();
+    format!("{} {namespace}/{}", object["kind"].as_str().unwrap(), object["metadata"]["name"].as_str().unwrap())
+}
+
+/// The kinds of which something of ours may be in the cluster.
+const KINDS: &str = "namespaces,customresourcedefinitions,clusterroles,clusterrolebindings,\
+    validatingadmissionpolicies,validatingadmissionpolicybindings,roles,rolebindings,serviceaccounts,services,deployments,\
+    replicasets,pods,networkpolicies,poddisruptionbudgets,leases,secrets,configmaps";
+
+/// Everything in the cluster that has our name in its own, or is in the operator's namespace.
+pub(crate) fn traces(world: &World) -> BTreeSet<String> {
+    let all: Value = serde_json::from_str(&kubectl(world, &["get", "-A", "-o", "json", KINDS], "")).unwrap();
+    let ours = |object: &&Value| {
+        let text = |field: &str| object["metadata"][field].as_str().unwrap_or_default().to_owned();
+        text("name").contains("registry-sts") || text("namespace") == "registry-sts"
+    };
+    all["items"].as_array().unwrap().iter().filter(ours).map(identity).collect()
+}
+
+/// Waits until that is all that is left.
+pub(crate) async fn until_left(world: &World, expected: &[&str]) {
+    let expected: BTreeSet<String> = expected.iter().map(|object| (*object).to_owned()).collect();
+    eventually(&format!("nothing is left but {expected:?}"), || async {
+        let left = traces(world);
+        (left == expected).then_some(())
+    })
+    .await;
+}
