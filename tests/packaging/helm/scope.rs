@@ -46,7 +46,7 @@ fn the_rights_in_a_namespace_are_those_of_the_namespaced_install() {
     let roles: BTreeSet<_> = ours.keys().filter(|name| name.starts_with("Role ")).map(String::as_str).collect();
     let granted = ["Role quay/registry-sts-mint", "Role quay/registry-sts-restore"];
     let always = ["Role mirror/registry-sts", "Role quay/registry-sts", "Role registry-sts/registry-sts-leader"];
-    assert_eq!(roles, BTreeSet::from_iter(granted.into_iter().chain(always)));
+    assert_eq!(roles, granted.into_iter().chain(always).collect());
 }
 
 #[test]

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::{CHART, EVERYTHING, refused, rendered, template};
 use crate::files::{printed, text};
 
-/// Where Kubernetes says what is in it, or the user: maps without properties in the schema are values as a whole.
+/// Each value below, by its path. A map whose content is Kubernetes' or the user's is one value.
 fn leaves(schema: &Value, at: &str, found: &mut BTreeMap<String, Value>) {
     let properties = schema["properties"].as_object().unwrap_or_else(|| panic!("{at} has no properties"));
     assert_eq!(schema["additionalProperties"], false, "{at}");
@@ -64,7 +64,7 @@ fn paths(value: &Value, at: &str, known: &BTreeSet<String>, found: &mut BTreeSet
     }
 }
 
-/// The same value at each path, as values for Helm.
+/// Values for Helm, each at its path.
 fn at_each(paths: impl IntoIterator<Item = (String, Value)>) -> tempfile::NamedTempFile {
     let mut values = json!({});
     for (path, value) in paths {
