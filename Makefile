@@ -2,7 +2,9 @@
 .DEFAULT_GOAL := help
 PYTHON ?= python3
 
-.PHONY: help build generate check test bench demo fuzz
+TOOLS = kubectl kustomize helm opm operator-verify promtool argocd-health kstatus
+
+.PHONY: help build image generate check test bench demo fuzz audit
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -10,9 +12,15 @@ help: ## Show this list
 build: ## Build the release binary, target/release/registry-sts
 	cargo build --release --locked
 
-generate: ## Write crds/ from the types
+image: ## Build the container image and its SBOM, below target/image; ARCH="amd64 arm64" for both
+	$(PYTHON) deploy/image/build.py $(ARCH:%=--arch %)
+
+generate: ## Write what is made from something else: crds/, the chart's copies, the OLM bundle, docs/api.md
 	cargo run --quiet --locked -- crd > crds/quaystorages.yaml.new
 	mv crds/quaystorages.yaml.new crds/quaystorages.yaml
+	$(PYTHON) deploy/helm/generate.py
+	$(PYTHON) deploy/olm/generate.py
+	$(PYTHON) docs/generate.py
 
 check: ## Formatting, lints, documentation, generated files
 	cargo fmt --check
@@ -24,6 +32,7 @@ test: ## All tests, on a real API server and an AWS peer that are built on first
 	$(PYTHON) tests/controlplane/build.py >/dev/null
 	$(PYTHON) tests/controlplane/venv.py >/dev/null
 	$(PYTHON) tests/readers/prepare.py >/dev/null
+	$(PYTHON) tests/tools/build.py $(TOOLS) >/dev/null
 	@if command -v radosgw >/dev/null; then \
 	  cargo test --locked --no-fail-fast; \
 	else \
