@@ -33,7 +33,7 @@ DPI = 100
 def duration(seconds: float) -> str:
     if seconds >= 2 * 86400:
         return f"{seconds / 86400:.0f} days"
-    if seconds >= 100:
+    if seconds >= 60:
         return f"{int(seconds) // 60} min {int(seconds) % 60} s"
     return f"{seconds:.0f} s" if seconds >= 1 or seconds == 0 else f"{seconds * 1000:.0f} ms"
 
@@ -47,7 +47,8 @@ UNITS: dict[str, Callable[[float], str]] = {
     "none": short,
     "s": duration,
     "percentunit": lambda value: f"{value * 100:.0f}%" if value >= 0.1 or value == 0 else f"{value * 100:.1f}%",
-    "bytes": lambda value: f"{value / 2**20:.0f} MiB",
+    # Drawn in MiB, so that its ticks are round.
+    "bytes": lambda value: f"{value:.0f} MiB",
     "opm": lambda value: f"{short(value)}/min",
     "ops": lambda value: f"{short(value)}/s",
     "reqps": lambda value: f"{short(value)}/s",
@@ -111,10 +112,13 @@ def timeseries(axes: Axes, panel: Panel, answers: Answers, span: tuple[float, fl
     lines: list[tuple[str, list[float]]] = []
     for target, result in zip(panel["targets"], answers, strict=True):
         for series in result:
-            at = {round(float(time) - began): float(value) for time, value in series["values"]}
+            scale = 2**20 if defaults["unit"] == "bytes" else 1
+            at = {round(float(time) - began): float(value) / scale for time, value in series["values"]}
             lines.append((legend(target, series["metric"]), [at.get(second, float("nan")) for second in range(len(times))]))
     # What never was above zero would only take room in the legend.
     lines = [line for line in lines if any(value > 0 for value in line[1])] or lines
+    # What is well is at the bottom of a stack.
+    lines.sort(key=lambda line: line[0] not in MEANT)
     seconds = [time - began for time in times]
     free = itertools.cycle(SERIES)
     bottom = [0.0] * len(times)
@@ -136,6 +140,7 @@ def timeseries(axes: Axes, panel: Panel, answers: Answers, span: tuple[float, fl
     axes.xaxis.set_major_formatter(FuncFormatter(lambda at, _: f"{int(at) // 60}:{int(at) % 60:02d}"))
     axes.set_xlim(0, ended - began)
     axes.set_ylim(defaults.get("min"), defaults["max"] * 1.1 if "max" in defaults else None)
+    axes.set_axisbelow(True)
     axes.grid(color=EDGE, linewidth=0.7)
     axes.tick_params(length=0, labelsize=8, colors=FAINT)
     axes.spines[:].set_visible(False)
@@ -176,6 +181,7 @@ def card(figure: Figure, box: tuple[float, float, float, float], panel: Panel, d
         FancyBboxPatch(
             (left / width, bottom / height), wide / width, high / height, boxstyle="round,pad=0,rounding_size=0.002",
             mutation_aspect=width / height, facecolor=CARD, edgecolor=EDGE, linewidth=0.9, transform=figure.transFigure,
+            zorder=-1,
         )
     )  # fmt: skip
     figure.text(
@@ -183,8 +189,8 @@ def card(figure: Figure, box: tuple[float, float, float, float], panel: Panel, d
         fontsize=10, weight="bold", color=INK, va="center",
     )  # fmt: skip
     # Room for the axes' numbers, and for the legend below them.
-    inner = {"stat": (10, 6, 20, 36), "table": (12, 8, 24, 36), "bargauge": (128, 12, 140, 44)}
-    before, below, across, in_all = inner.get(panel["type"], (58, 76, 74, 110))
+    inner = {"stat": (10, 6, 20, 36), "table": (12, 8, 24, 36), "bargauge": (150, 12, 162, 44)}
+    before, below, across, in_all = inner.get(panel["type"], (58, 66, 74, 100))
     axes = figure.add_axes((
         (left + before) / width, (bottom + below) / height, (wide - across) / width, (high - in_all) / height
     ), facecolor=CARD)  # fmt: skip

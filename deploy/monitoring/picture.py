@@ -9,9 +9,10 @@ kube-apiserver and an AWS peer of tests/controlplane, and two processes of the o
 Prometheus that has the alerts of rules.yaml loaded.
 
 It needs matplotlib and PyYAML, target/debug/registry-sts (`cargo build`), and for `run` a Prometheus on PATH, or
-named by PROMETHEUS; this one builds it of the version that promtool has here:
+named by PROMETHEUS. This builds it in the version of promtool, in a copy, because it needs more modules than that:
 
-    cd tests/tools/promtool && go build -mod=mod -tags remove_all_sd -o /tmp github.com/prometheus/prometheus/cmd/prometheus
+    cp -r tests/tools/promtool /tmp/prometheus && cd /tmp/prometheus
+    go build -mod=mod -tags remove_all_sd github.com/prometheus/prometheus/cmd/prometheus
 """
 
 import json
