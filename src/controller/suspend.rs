@@ -37,7 +37,8 @@ pub(super) async fn rest(
     });
     let is_known = memory.told_of.is_some() && memory.told_of == Asked::by(&resource.spec);
     // What was awaited is awaited no more.
-    let moved = !was_told && (!is_known || before.is_none_or(status::is_pending));
+    let moved = !was_told
+        && (!is_known || before.is_none_or(|before| before.conditions.is_empty() || status::is_pending(before)));
     let status = status::report(&Outcome::Suspended { moved }, before, generation, Timestamp::now());
     report::status(context, who, resource, memory, status).await?;
     if moved {

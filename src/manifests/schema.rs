@@ -3,12 +3,10 @@
 
 use std::collections::BTreeSet;
 
-use kube::CustomResourceExt as _;
 use serde_json::Value as Schema;
 use serde_yaml::Value;
 
 use super::position::FieldPath;
-use crate::api::QuayStorage;
 
 /// How alike an unknown field's name and a known one have to be for the one to be meant.
 const NEAR: f32 = 0.7;
@@ -23,7 +21,7 @@ pub(super) struct Fault {
 
 /// Everything wrong with the fields of a resource. A null that the API server would drop is dropped here too.
 pub(super) fn faults(resource: &mut Value) -> Vec<Fault> {
-    let crd = serde_json::to_value(QuayStorage::crd()).unwrap_or_default();
+    let crd = serde_json::to_value(crate::api::crd()).unwrap_or_default();
     let mut check = Check::default();
     let path = FieldPath::default();
     for field in ["apiVersion", "kind", "metadata", "status"] {

@@ -21,7 +21,8 @@ local stalled = condition("Stalled")
 if obj.spec ~= nil and obj.spec.suspend == true then
   return health("Suspended", condition("Suspended").message or "spec.suspend is true.")
 end
-if status.observedGeneration == nil then
+-- What the API server fills in until there is a report.
+if status.observedGeneration == nil or status.observedGeneration == -1 then
   return health("Progressing", "The operator has not reported yet: see whether it runs, and in this namespace.")
 end
 if status.observedGeneration ~= obj.metadata.generation then

@@ -96,7 +96,7 @@ fn told(row: &str) -> Value {
     let ready = json!({"observedGeneration": 1, "conditions": [{"type": "Ready", "status": "True", "reason": "R", "message": ""}]});
     let mut whole = object(&json!({}), &ready);
     match row {
-        "no status yet" => whole["status"] = Value::Null,
+        "no report yet" => whole["status"] = json!({"observedGeneration": -1}),
         "a status of an older spec" => whole["metadata"]["generation"] = 2.into(),
         "a deletion under way" => whole["metadata"]["deletionTimestamp"] = "2026-01-02T03:04:05Z".into(),
         words => {
@@ -183,7 +183,7 @@ fn for_argo_cd_suspended_comes_first_and_then_what_is_not_reported_yet() {
             object["metadata"]["generation"] = 2.into();
             object["spec"]["suspend"] = false.into();
         }),
-        told("no status yet"),
+        told("no report yet"),
         told("a status of an older spec"),
     ]);
     let judged: Vec<_> = judged.iter().map(|health| (health.status.as_str(), health.message.as_str())).collect();
