@@ -172,9 +172,11 @@ pub(super) async fn status(
 fn stands(context: &Context, who: &ResourceId, memory: &mut Memory, status: &QuayStorageStatus) {
     let Some(ready) = status.conditions.iter().find(|condition| condition.type_ == "Ready") else { return };
     let proven = status.locations.iter().map(|location| location.proof.as_ref().map(|proof| proof.time.0));
+    // Ready keeps what was known; who asks for alerts is told that nobody looks.
+    let is_suspended = status.conditions.iter().any(|c| c.type_ == "Suspended" && c.status == "True");
     let standing = Standing {
         is_ready: ready.status == "True",
-        reason: ready.reason.clone(),
+        reason: if is_suspended { Reason::Suspended.as_str().to_owned() } else { ready.reason.clone() },
         // Without a proof of one of them there is none of the resource.
         proven: proven.min().flatten(),
         interval: memory.interval,

@@ -19,7 +19,7 @@ use crate::resource::ResourceId;
 pub struct Standing {
     /// Whether it is Ready.
     pub is_ready: bool,
-    /// The reason of Ready.
+    /// The reason of Ready; `Suspended` for one that is.
     pub reason: String,
     /// When the oldest of its locations' proofs was made; none while one has none.
     pub proven: Option<Timestamp>,

@@ -79,15 +79,31 @@ async fn metrics_tell_what_was_done_without_a_name_of_aws_and_health_whether_it_
     assert_eq!(value(&told, step), Some(1.0), "{told}");
     let resident = value(&told, "process_resident_memory_bytes").unwrap();
     assert!(resident > 1e6 && resident < 2e8, "{resident}");
+    let who = format!("{{namespace=\"{}\",name=\"example\"}}", world.namespace);
+    let key = world.api::<k8s_openapi::api::core::v1::Secret>().get("quay-user").await.unwrap();
+    let created: f64 = key.metadata.creation_timestamp.unwrap().0.as_second().to_string().parse().unwrap();
+    let changed = value(&told, &format!("registry_sts_key_changed_timestamp_seconds{who}")).unwrap();
+    assert!((changed - created).abs() < 1.5, "{changed}, and the Secret is of {created}");
     let account = iam.role_arn.split(':').nth(4).unwrap();
     for name in [iam.bucket.as_str(), &iam.role_arn, &iam.key.id, account] {
         assert!(!told.contains(name), "{name} in {told}");
     }
 
+    let resources = world.api::<registry_sts::api::QuayStorage>();
+    let suspend = serde_json::json!({"spec": {"suspend": true}});
+    resources.patch("example", &kube::api::PatchParams::default(), &kube::api::Patch::Merge(&suspend)).await.unwrap();
+    let suspended =
+        format!("registry_sts_ready{{namespace=\"{}\",name=\"example\",reason=\"Suspended\"}}", world.namespace);
+    eventually("it is told that nobody looks", || async {
+        let (_, told) = get(&metrics_at, None, "/metrics").await.unwrap();
+        value(&told, &suspended).map(drop)
+    })
+    .await;
+
     assert_eq!(get(&health_at, None, "/healthz").await, Ok((200, "ok\n".into())));
     assert_eq!(get(&health_at, None, "/readyz").await, Ok((200, "ok\n".into())));
     assert_eq!(get(&health_at, None, "/metrics").await.unwrap().0, 404, "each is served where it was asked for");
-    world.api::<registry_sts::api::QuayStorage>().delete("example", &kube::api::DeleteParams::default()).await.unwrap();
+    resources.delete("example", &kube::api::DeleteParams::default()).await.unwrap();
     eventually("what is gone is not told of", || async {
         let (_, told) = get(&metrics_at, None, "/metrics").await.unwrap();
         (!told.contains("example")).then_some(())

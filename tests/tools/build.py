@@ -53,6 +53,8 @@ def _build(name: str, built: Path) -> None:
     # Only the holder of the lock builds, so what is unfinished here is nobody's.
     unfinished = built.with_suffix(".unfinished")
     command = [controlplane.go_command(), "build", "-trimpath", "-ldflags=-s -w"]
+    tags = re.search(r"^// build tags: (\S+)", go_mod, re.MULTILINE)
+    command += ["-tags", tags[1]] if tags else []
     command += ["-o", str(unfinished), package[1]]
     run_tool(command, f"go build {package[1]}", module, controlplane.go_environment())
     unfinished.rename(built)
