@@ -65,8 +65,8 @@ INSTALL = [
 SERVICE_ACCOUNT = "registry-sts/registry-sts"
 STORAGE_KEYS = {"DISTRIBUTED_STORAGE_CONFIG", "DISTRIBUTED_STORAGE_PREFERENCE"}
 KEY_LINES = ["sts_user_access_key", "sts_user_secret_key"]
-# Of both writes, both proofs and the failure between them.
-EVENTS = {"BundleWritten": 2, "ProvenAndWritten": 2, "WrongSecretKey": 1}
+# Of both writes, and of the failure between them.
+EVENTS = {"BundleWritten": 2, "WrongSecretKey": 1}
 NOTE_WIDTH = 60
 LOG_LINES = 15
 
