@@ -48,7 +48,8 @@ mod tests {
     fn what_nobody_holds_any_more_is_not_kept() {
         let shared = SharedKeys::default();
         let slot = shared.slot("quay", "held");
-        let reading = Arc::new(KeyReading { version: None, changed: None, key: Err(Failure::new(Reason::MissingKey, "none")) });
+        let reading =
+            Arc::new(KeyReading { version: None, changed: None, key: Err(Failure::new(Reason::MissingKey, "none")) });
         *slot.try_lock().unwrap() = Arc::downgrade(&reading);
         drop(slot);
         for other in 0..10 * LEAST {

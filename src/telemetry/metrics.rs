@@ -241,10 +241,8 @@ mod tests {
         let ready = Standing { is_ready: true, reason: "Proven".into(), proven, interval, key_changed };
         let (reason, none) = ("InvalidSpec".into(), None);
         metrics.stands(&who("a"), ready.clone());
-        metrics.stands(
-            &who("b"),
-            Standing { is_ready: false, reason, proven: none, interval: None, key_changed: none },
-        );
+        metrics
+            .stands(&who("b"), Standing { is_ready: false, reason, proven: none, interval: None, key_changed: none });
         metrics.stands(&who("c"), ready);
         metrics.gone(&who("c"));
         let text = told(&metrics);

@@ -16,7 +16,8 @@ use crate::pod;
 const CONFIG: &str = "DB_URI: postgresql://quay:hunter2-of-the-database@db/quay\n";
 
 fn as_yaml(objects: &[Value]) -> String {
-    objects.iter().map(|object| format!("---\n{}", serde_yaml::to_string(object).unwrap())).collect()
+    let texts: Vec<String> = objects.iter().map(|object| serde_yaml::to_string(object).unwrap()).collect();
+    texts.join("---\n")
 }
 
 fn deployment(objects: &[Value]) -> &Value {

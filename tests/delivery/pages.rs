@@ -25,8 +25,8 @@ struct Reader<'a> {
     variables: String,
 }
 
-impl Reader<'_> {
-    fn new<'a>(world: &'a World, variables: String) -> Reader<'a> {
+impl<'a> Reader<'a> {
+    fn new(world: &'a World, variables: String) -> Self {
         let folder = world.dir.path();
         for name in ["deploy", "crds"] {
             symlink(root().join(name), folder.join(name)).unwrap();
@@ -35,7 +35,7 @@ impl Reader<'_> {
         symlink(env!("CARGO_BIN_EXE_registry-sts"), folder.join("bin/registry-sts")).unwrap();
         symlink(env!("CARGO_BIN_EXE_registry-sts"), folder.join("bin/kubectl-registry_sts")).unwrap();
         symlink(tool("kubectl"), folder.join("bin/kubectl")).unwrap();
-        Reader { world, folder, variables }
+        Self { world, folder, variables }
     }
 
     fn shell(&self, script: &str) -> Command {
@@ -125,8 +125,7 @@ async fn who_follows_the_first_page_gets_a_registry_with_a_role_and_rotates_its_
     let page = text(PAGE);
     let mut blocks = blocks(&page).into_iter().filter(|block| block.language == "console").peekable();
     let told = blocks.next().unwrap().commands().join("\n");
-    let mut variables = String::new();
-    for line in told.lines() {
+    let replaced = told.lines().map(|line| {
         let (name, _) = line.split_once('=').unwrap();
         let value = match name {
             "NAMESPACE" => "paged",
@@ -137,9 +136,9 @@ async fn who_follows_the_first_page_gets_a_registry_with_a_role_and_rotates_its_
             "ROLE_ARN" => "arn:aws:iam::123456789012:role/paged-role",
             other => panic!("{other} is told to be replaced, and by what?"),
         };
-        variables += &format!("{name}={value}\n");
-    }
-    let reader = Reader::new(&world, variables);
+        format!("{name}={value}")
+    });
+    let reader = Reader::new(&world, replaced.collect::<Vec<_>>().join("\n"));
     let (mut running, mut keys, mut typed) = (None, 0, Vec::new());
     for block in blocks {
         let script = block.commands().join("\n");
