@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -26,24 +27,30 @@ sys.path[1:1] = [str(ROOT / "tests" / "tools"), str(ROOT / "tests" / "controlpla
 import cargo as cargo_tools  # noqa: E402
 import documents  # noqa: E402
 import oci  # noqa: E402
+from documents import Other  # noqa: E402
 from progress import CACHE, SetupError, locked  # noqa: E402
 
 NAME = "quay.io/registry-sts/registry-sts"
 OUT = ROOT / "target" / "image"
 # A folder of its own, so that neither build waits for the other's lock.
 BUILD = ROOT / "target" / "image-build"
+PASSWD = """\
+root:x:0:0:root:/:/sbin/nologin
+nonroot:x:65532:65532:nonroot:/:/sbin/nologin
+"""
 ARCHITECTURES = {"amd64": "x86_64", "arm64": "aarch64"}
 
 # All of the environment that a build sees: what else is set, also by a cargo that runs this,
 # would make ring's build script run anew, or change what is built.
 KEPT = {"HOME", "PATH", "TMPDIR", "SSL_CERT_DIR", "SSL_CERT_FILE"}
 KEPT |= {"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy"}
-KEPT_PREFIXES = ("RUSTUP_", "CARGO_HOME", "CARGO_HTTP_", "CARGO_NET_", "CARGO_REGISTRIES_", "CARGO_SOURCE_")
+KEPT_PREFIXES = ("RUSTUP_", "CARGO_HOME", "CARGO_HTTP_", "CARGO_NET_", "CARGO_REGISTRIES_")
 
 
 def image(architectures: list[str], out: Path) -> str:
     """Builds and lays out; the digest of the image's index."""
-    version = tomllib.loads((ROOT / "Cargo.toml").read_text())["package"]["version"]
+    package = tomllib.loads((ROOT / "Cargo.toml").read_text())["package"]
+    version = package["version"]
     revision, created = _commit()
     certificates, certifi = _certificates()
     images = []
@@ -52,25 +59,26 @@ def image(architectures: list[str], out: Path) -> str:
         binary = _binary(architecture, target)
         metadata = _metadata(target)
         crates = documents.crates(binary, metadata)
+        others = [*_libraries(target), certifi]
         files = {
             "registry-sts": binary.read_bytes(),
-            "etc/passwd": b"root:x:0:0:root:/:/sbin/nologin\nnonroot:x:65532:65532:nonroot:/:/sbin/nologin\n",
+            "etc/passwd": PASSWD.encode(),
             "etc/group": b"root:x:0:\nnonroot:x:65532:\n",
             "etc/ssl/certs/ca-certificates.crt": certificates,
         }
         texts = {
             "LICENSE": (ROOT / "LICENSE").read_bytes(),
-            "THIRD-PARTY.txt": documents.notices(crates, metadata),
-            "sbom.cdx.json": documents.sbom(crates, metadata, _rust_version(), certifi, created),
+            "THIRD-PARTY.txt": documents.notices(crates, metadata, others),
+            "sbom.cdx.json": documents.sbom(crates, metadata, others, created),
         }
         files |= {f"usr/share/doc/registry-sts/{name}": content for name, content in texts.items()}
         rootfs = out / architecture / "rootfs"
         _lay_out(rootfs, files, created)
         images.append(oci.Image(architecture, rootfs))
     labels = {
-        "title": "registry-sts",
-        "description": "Gives container registries AWS STS roles that are proven to work",
-        "licenses": "Apache-2.0",
+        "title": package["name"],
+        "description": package["description"],
+        "licenses": package["license"],
         "version": version,
         "revision": revision,
         "created": oci.timestamp(created),
@@ -101,8 +109,7 @@ def _environment() -> dict[str, str]:
 def _target(architecture: str) -> str:
     """Rust's name of it, after installing its standard library where needed."""
     target = f"{ARCHITECTURES[architecture]}-unknown-linux-musl"
-    sysroot = Path(_printed("rustc", "--print", "sysroot").strip())
-    if not (sysroot / "lib" / "rustlib" / target / "lib").is_dir():
+    if not _installed(target).is_dir():
         _printed("rustup", "target", "add", target)
     return target
 
@@ -115,8 +122,7 @@ def _compiler(architecture: str) -> str:
         return named
     if platform.machine() == machine and shutil.which("gcc"):
         return "gcc"
-    package = named.replace("x86_64", "x86-64")
-    package = "gcc-" + package.removesuffix("-gcc")
+    package = f"gcc-{machine.replace('_', '-')}-linux-gnu"
     raise SetupError(f"there is no {named}; on Debian and Ubuntu: apt-get install {package}")
 
 
@@ -124,14 +130,20 @@ def _binary(architecture: str, target: str) -> Path:
     compiler = _compiler(architecture)
     cargo_home = os.environ.get("CARGO_HOME") or str(Path.home() / ".cargo")
     # Where it was built is nobody's business, and no part of the bytes.
-    flags = [f"--remap-path-prefix={cargo_home}=/cargo", f"--remap-path-prefix={ROOT}=/registry-sts"]
+    flags = [
+        f"--remap-path-prefix={cargo_home}=/cargo",
+        f"--remap-path-prefix={ROOT}=/registry-sts",
+    ]
     key = target.replace("-", "_")
     environment = _environment() | {
         "CARGO_ENCODED_RUSTFLAGS": "\x1f".join(flags),
         f"CARGO_TARGET_{key.upper()}_LINKER": compiler,
         f"CC_{key}": compiler,
     }
-    command = [cargo_tools.program("cargo-auditable"), "auditable", "build", "--release", "--locked"]
+    command = [
+        cargo_tools.program("cargo-auditable"),
+        *"auditable build --release --locked".split(),
+    ]
     command += ["--bin", "registry-sts", "--target", target, "--target-dir", BUILD]
     done = subprocess.run(command, cwd=ROOT, env=environment, stdout=sys.stderr)
     if done.returncode != 0:
@@ -140,28 +152,51 @@ def _binary(architecture: str, target: str) -> Path:
 
 
 def _metadata(target: str) -> dict:
-    command = ["cargo", "metadata", "--locked", "--format-version", "1", "--filter-platform", target]
-    return json.loads(_printed(*command))
+    command = "cargo metadata --locked --format-version 1 --filter-platform"
+    return json.loads(_printed(*command.split(), target))
 
 
-def _rust_version() -> str:
-    return _printed("rustc", "--version").split()[1]
+def _installed(target: str) -> Path:
+    """Where Rust has its libraries for a target."""
+    sysroot = Path(_printed("rustc", "--print", "sysroot").strip())
+    return sysroot / "lib" / "rustlib" / target / "lib"
 
 
-def _certificates() -> tuple[bytes, str]:
-    """Mozilla's authorities as certifi has them, and its version.
+def _libraries(target: str) -> list[Other]:
+    """What Rust itself puts into every binary."""
+    rust = _printed("rustc", "--version").split()[1]
+    libc = (_installed(target) / "self-contained" / "libc.a").read_bytes()
+    [musl] = re.findall(rb"\0(\d+\.\d+\.\d+)\0", libc)
+    # With LLVM's libunwind.
+    terms = "(MIT OR Apache-2.0) AND (Apache-2.0 WITH LLVM-exception)"
+    rust_by, musl_by = "by the Rust and LLVM projects", "Copyright © 2005-2020 Rich Felker, et al."
+    return [
+        Other("library", "generic", "rust-std", rust, terms, rust_by),
+        Other("library", "generic", "musl", musl.decode(), "MIT", musl_by),
+    ]
+
+
+def _certificates() -> tuple[bytes, Other]:
+    """Mozilla's authorities as certifi has them, and which certifi it is.
 
     Not those of the machine: somebody may have added their own to these.
     """
     pins = HERE / "requirements.txt"
     folder = CACHE / "image" / hashlib.sha256(pins.read_bytes()).hexdigest()[:16]
     if not list(folder.glob("*.whl")):
-        command = [sys.executable, "-I", "-m", "pip", "download", "--quiet", "--disable-pip-version-check"]
-        command += ["--no-deps", "--require-hashes", "--only-binary=:all:", "-d", str(folder), "-r", str(pins)]
+        command = [
+            sys.executable,
+            *"-I -m pip download --quiet --disable-pip-version-check".split(),
+        ]
+        command += "--no-deps --require-hashes --only-binary=:all:".split()
+        command += ["-d", str(folder), "-r", str(pins)]
         if subprocess.run(command, stdout=sys.stderr).returncode != 0:
-            raise SetupError("pip cannot get certifi; without pip, on Debian and Ubuntu: apt-get install python3-pip")
+            raise SetupError(
+                "pip cannot get certifi; on Debian and Ubuntu pip is apt-get install python3-pip"
+            )
     [wheel] = folder.glob("certifi-*.whl")
-    return zipfile.ZipFile(wheel).read("certifi/cacert.pem"), wheel.name.split("-")[1]
+    certifi = Other("data", "pypi", "certifi", wheel.name.split("-")[1], "MPL-2.0", "from Mozilla")
+    return zipfile.ZipFile(wheel).read("certifi/cacert.pem"), certifi
 
 
 def _lay_out(rootfs: Path, files: dict[str, bytes], created: int) -> None:
@@ -180,7 +215,12 @@ def _lay_out(rootfs: Path, files: dict[str, bytes], created: int) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Builds target/image/registry-sts.oci.tar.")
-    parser.add_argument("--arch", action="append", choices=sorted(ARCHITECTURES), help="repeat it for several [this machine's]")
+    parser.add_argument(
+        "--arch",
+        action="append",
+        choices=sorted(ARCHITECTURES),
+        help="repeat it for several [this machine's]",
+    )
     parser.add_argument("--out", type=Path, default=OUT, help="where it all goes [target/image]")
     given = parser.parse_args()
     mine = [name for name, machine in ARCHITECTURES.items() if machine == platform.machine()]

@@ -3,6 +3,7 @@
 Both go by the list of crates that cargo-auditable puts into the binary.
 """
 
+import dataclasses
 import json
 import struct
 import tomllib
@@ -16,6 +17,18 @@ from progress import ROOT, SetupError
 SECTION = ".dep-v0"
 # How crates name the files that have to go with every copy.
 LICENCES = ("LICENSE", "LICENCE", "COPYING", "COPYRIGHT", "NOTICE", "UNLICENSE")
+
+
+@dataclasses.dataclass
+class Other:
+    """What is in the image, and cargo does not know of."""
+
+    kind: str
+    registry: str
+    name: str
+    version: str
+    expression: str
+    holder: str
 
 
 def crates(binary: Path, metadata: dict[str, Any]) -> list[dict[str, Any]]:
@@ -47,7 +60,7 @@ def _section(elf: bytes, name: str) -> bytes | None:
         raise SetupError("the binary is no ELF file of 64 bits, little-endian")
     [table] = struct.unpack_from("<Q", elf, 0x28)
     size, count, names_index = struct.unpack_from("<HHH", elf, 0x3A)
-    # Of a header: the offset of the name, four fields that do not matter here, where it is, how long.
+    # Of each the offset of its name, where it is, and how long.
     headers = [struct.unpack_from("<I20xQQ", elf, table + size * index) for index in range(count)]
     _, names, _ = headers[names_index]
     for at, start, length in headers:
@@ -57,7 +70,7 @@ def _section(elf: bytes, name: str) -> bytes | None:
 
 
 def sbom(
-    crates: list[dict[str, Any]], metadata: dict[str, Any], rust: str, certifi: str, created: int
+    crates: list[dict[str, Any]], metadata: dict[str, Any], others: list[Other], created: int
 ) -> bytes:
     """The bill of materials, in CycloneDX."""
     known = _by_name(metadata)
@@ -72,9 +85,7 @@ def sbom(
             components.append(component)
         needs = sorted(_ref(crates[index]) for index in crate.get("dependencies", []))
         dependencies.append({"ref": component["bom-ref"], "dependsOn": needs})
-    # What cargo does not know of, but is in the image.
-    components.append(_other("library", "generic", "rust-std", rust, "MIT OR Apache-2.0"))
-    components.append(_other("data", "pypi", "certifi", certifi, "MPL-2.0"))
+    components += [_other(other) for other in others]
     bill = {
         "$schema": "http://cyclonedx.org/schema/bom-1.5.schema.json",
         "bomFormat": "CycloneDX",
@@ -103,14 +114,14 @@ def _crate(crate: dict[str, Any], package: dict[str, Any], checksums: dict) -> d
     return component
 
 
-def _other(kind: str, registry: str, name: str, version: str, expression: str) -> dict[str, Any]:
+def _other(other: Other) -> dict[str, Any]:
     return {
-        "type": kind,
-        "bom-ref": f"{registry}:{name}@{version}",
-        "name": name,
-        "version": version,
-        "licenses": [{"expression": expression}],
-        "purl": f"pkg:{registry}/{name}@{version}",
+        "type": other.kind,
+        "bom-ref": f"{other.registry}:{other.name}@{other.version}",
+        "name": other.name,
+        "version": other.version,
+        "licenses": [{"expression": other.expression}],
+        "purl": f"pkg:{other.registry}/{other.name}@{other.version}",
     }
 
 
@@ -127,11 +138,11 @@ def _expression(package: dict[str, Any]) -> str:
     return " OR ".join(part.strip() for part in package["license"].split("/"))
 
 
-def notices(crates: list[dict[str, Any]], metadata: dict[str, Any]) -> bytes:
-    """The licences of the crates in the binary, each text once."""
+def notices(crates: list[dict[str, Any]], metadata: dict[str, Any], others: list[Other]) -> bytes:
+    """The licences of what is in the image, each text of a crate once."""
     known = _by_name(metadata)
     users: dict[str, list[str]] = {}
-    heads = []
+    heads = [f"{one.name} {one.version}: {one.expression}; {one.holder}" for one in others]
     for crate in crates:
         if crate.get("root") or not crate.get("inside"):
             continue
@@ -142,6 +153,6 @@ def notices(crates: list[dict[str, Any]], metadata: dict[str, Any]) -> bytes:
             if file.is_file() and file.name.upper().startswith(LICENCES):
                 text = file.read_text(errors="replace").replace("\r\n", "\n").strip()
                 users.setdefault(text, []).append(f"{crate['name']} {crate['version']}")
-    parts = ["registry-sts has these crates in it, under these licences:\n\n" + "\n".join(sorted(heads))]
+    parts = ["registry-sts has this in it, under these licences:\n\n" + "\n".join(sorted(heads))]
     parts += sorted(f"Of {', '.join(sorted(set(of)))}:\n\n{text}" for text, of in users.items())
     return f"\n\n{'-' * 78}\n\n".join(parts).encode() + b"\n"

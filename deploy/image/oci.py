@@ -48,7 +48,10 @@ def write(path: Path, name: str, labels: dict[str, str], created: int, images: l
             "architecture": image.architecture,
             "os": "linux",
             "config": {"User": USER, "Entrypoint": ENTRYPOINT, "WorkingDir": "/", "Labels": labels},
-            "rootfs": {"type": "layers", "diff_ids": [f"sha256:{hashlib.sha256(layer).hexdigest()}"]},
+            "rootfs": {
+                "type": "layers",
+                "diff_ids": [f"sha256:{hashlib.sha256(layer).hexdigest()}"],
+            },
             "history": [{"created": timestamp(created), "created_by": "deploy/image/build.py"}],
         }
         manifest = {
@@ -63,7 +66,10 @@ def write(path: Path, name: str, labels: dict[str, str], created: int, images: l
     head = {"schemaVersion": 2, "mediaType": f"{TYPE}.index.v1+json"}
     index = blob("index.v1+json", _json(head | {"manifests": manifests, "annotations": labels}))
     # By the first name podman and skopeo find it in the archive, by the second containerd.
-    names = {"org.opencontainers.image.ref.name": name.rsplit(":", 1)[1], "io.containerd.image.name": name}
+    names = {
+        "org.opencontainers.image.ref.name": name.rsplit(":", 1)[1],
+        "io.containerd.image.name": name,
+    }
     files = dict(sorted(blobs.items()))
     files["index.json"] = _json(head | {"manifests": [index | {"annotations": names}]})
     files["oci-layout"] = _json({"imageLayoutVersion": "1.0.0"})
@@ -90,7 +96,9 @@ def _layer(rootfs: Path, created: int) -> bytes:
     return layer.getvalue()
 
 
-def _add(archive: tarfile.TarFile, name: str, content: bytes | None, mode: int, created: int) -> None:
+def _add(
+    archive: tarfile.TarFile, name: str, content: bytes | None, mode: int, created: int
+) -> None:
     """A file, or a directory if there is no content; of root, as everything in an image is."""
     member = tarfile.TarInfo(name)
     member.mode, member.mtime = mode, created

@@ -1,7 +1,7 @@
 //! The container image: what is in it, and that it runs as clusters run it. It is built once, by deploy/image/build.py.
 
 use std::collections::BTreeSet;
-use std::io::Write as _;
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -140,23 +140,20 @@ fn without_a_cluster_it_says_so() {
 #[test]
 fn what_the_images_authorities_vouch_for_is_trusted_and_nothing_else() {
     let folder = tempfile::tempdir().unwrap();
+    let own = folder.path().join("own.crt");
     let python = printed(Command::new("python3").arg("tests/controlplane/venv.py"));
-    // A server with a certificate of its own, until its input ends.
-    let program = "import pathlib, sys; sys.path.insert(1, 'tests/controlplane'); import issuer; \
-        it = issuer.Issuer(pathlib.Path(sys.argv[1])); print(it.url, flush=True); sys.stdin.read(); it.stop()";
     let mut server = Command::new(python.trim());
-    server.args(["-c", program]).arg(folder.path()).current_dir(root()).stdin(Stdio::piped()).stdout(Stdio::piped());
-    let mut server = server.spawn().unwrap();
-    let mut line = String::new();
-    std::io::BufRead::read_line(&mut std::io::BufReader::new(server.stdout.take().unwrap()), &mut line).unwrap();
-    let address = line.split('/').nth(2).unwrap().to_owned();
+    server.arg("tests/packaging/image/server.py").arg(&own).current_dir(root());
+    let mut server = server.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let mut port = String::new();
+    BufReader::new(server.stdout.take().unwrap()).read_line(&mut port).unwrap();
 
-    let own = std::fs::read_to_string(folder.path().join("issuer.crt")).unwrap();
+    let own = std::fs::read_to_string(own).unwrap();
     let authorities = folder.path().join("authorities.crt");
     std::fs::write(&authorities, std::fs::read_to_string(IMAGE.rootfs.join(AUTHORITIES)).unwrap() + &own).unwrap();
     let check = |authorities: Option<&Path>| {
         let mut check = contained(authorities, &["check", "--read-only", "-f", "-"]);
-        check.env("AWS_ENDPOINT_URL", format!("https://{address}"));
+        check.env("AWS_ENDPOINT_URL", format!("https://127.0.0.1:{}", port.trim()));
         check.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut check = check.spawn().unwrap();
         check.stdin.take().unwrap().write_all(STORAGE.as_bytes()).unwrap();

@@ -28,7 +28,15 @@ def program(name: str) -> Path:
         with locked(STORE / f"{name}.lock", f"installing {name}"):
             if not os.access(built, os.X_OK):
                 say(f"installing {name} {PINS[name]} (once; a minute or a few)")
-                command = ["cargo", "install", "--locked", "--quiet", "--root", str(folder), f"{name}@{PINS[name]}"]
+                command = [
+                    "cargo",
+                    "install",
+                    "--locked",
+                    "--quiet",
+                    "--root",
+                    str(folder),
+                    f"{name}@{PINS[name]}",
+                ]
                 run_tool(command, f"cargo install {name}", ROOT)
     return built
 
