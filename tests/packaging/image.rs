@@ -78,8 +78,8 @@ fn blob(descriptor: &Value) -> Vec<u8> {
     let output = Command::new("tar").arg("-xOf").arg(&IMAGE.archive).arg(member).output().unwrap();
     assert!(output.status.success());
     assert_eq!(descriptor["size"], output.stdout.len());
-    let hash: String = Sha256::digest(&output.stdout).iter().map(|byte| format!("{byte:02x}")).collect();
-    assert_eq!(digest, format!("sha256:{hash}"));
+    let hash: Vec<String> = Sha256::digest(&output.stdout).iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(digest, format!("sha256:{}", hash.concat()));
     output.stdout
 }
 
