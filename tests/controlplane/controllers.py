@@ -20,6 +20,7 @@ NAMES = (
     "deployment-controller",
     "replicaset-controller",
     "statefulset-controller",
+    "clusterrole-aggregation-controller",
 )
 
 

@@ -1,12 +1,14 @@
-//! What the API server admits: the pods in a namespace with the strictest of its standards.
+//! What the API server admits: the pods in a namespace with the strictest of its standards, and people with the roles that
+//! every cluster has.
 
+use k8s_openapi::api::authorization::v1::SubjectAccessReview;
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{Api, DeleteParams, PostParams};
 use serde_json::{Value, json};
 
 use crate::cluster::alone;
 use crate::files::kustomized;
-use crate::harness::world::{World, apply};
+use crate::harness::world::{World, apply, eventually};
 use crate::kubectl::kubectl;
 
 async fn admitted(world: &World, pod: &Value) -> Result<(), String> {
@@ -51,4 +53,54 @@ async fn the_pods_pass_the_restricted_standard_and_would_not_with_less() {
     }
     // The others look at what is left of theirs.
     kubectl(&world, &["-n", "restricted", "delete", "serviceaccount", "registry-sts"], "");
+}
+
+/// Whether somebody may do something with `QuayStorages` of the world's namespace, as the API server says.
+async fn may(world: &World, user: &str, verb: &str, resource: &str) -> bool {
+    let group = if resource == "secrets" { "" } else { "registry-sts.dev" };
+    let asked = json!({"apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview", "metadata": {}, "spec": {
+        "user": user, "resourceAttributes":
+            {"namespace": world.namespace, "group": group, "resource": resource, "verb": verb}}});
+    let reviews: Api<SubjectAccessReview> = Api::all(world.admin.clone());
+    let asked = serde_json::from_value(asked).unwrap();
+    reviews.create(&PostParams::default(), &asked).await.unwrap().status.unwrap().allowed
+}
+
+#[tokio::test]
+async fn who_may_edit_or_view_a_namespace_may_do_so_with_its_quaystorages() {
+    let _alone = alone().await;
+    let world = World::bare("people".into()).await;
+    world.plane.start_controllers().await;
+    world.put_namespace().await;
+    kubectl(&world, &["apply", "--server-side", "-f", "deploy/rbac/people.yaml"], "");
+    for role in ["admin", "edit", "view"] {
+        let (bound, user) = (format!("--clusterrole={role}"), format!("--user=somebody-who-may-{role}"));
+        kubectl(&world, &["-n", "people", "create", "rolebinding", role, &bound, &user], "");
+    }
+    let expected = [
+        ("admin", "deletecollection", true),
+        ("admin", "create", true),
+        ("edit", "create", true),
+        ("edit", "patch", true),
+        ("edit", "deletecollection", false),
+        ("view", "list", true),
+        ("view", "create", false),
+        ("view", "patch", false),
+    ];
+    for (role, verb, expected) in expected {
+        let user = format!("somebody-who-may-{role}");
+        eventually(&format!("whether {role} may {verb}"), || async {
+            (may(&world, &user, verb, "quaystorages").await == expected).then_some(())
+        })
+        .await;
+    }
+    // Who may redirect a registry's storage may change its bundle anyway, and nobody else.
+    for role in ["admin", "edit", "view"] {
+        let user = format!("somebody-who-may-{role}");
+        let (secrets, resources) =
+            (may(&world, &user, "patch", "secrets").await, may(&world, &user, "create", "quaystorages").await);
+        assert_eq!(secrets, resources, "{role}");
+        assert!(!may(&world, &user, "patch", "quaystorages/status").await);
+    }
+    kubectl(&world, &["delete", "-f", "deploy/rbac/people.yaml"], "");
 }
