@@ -54,6 +54,9 @@ bench: ## Measure the edit of config.yaml and the operator, into docs/performanc
 fuzz: ## Fuzz the edit and the parsers, each for FUZZ_SECONDS (60); needs a C++ compiler
 	$(PYTHON) fuzz/run.py
 
+audit: ## Ask cargo-deny for advisories, licences, banned crates and sources
+	$$($(PYTHON) tests/tools/cargo.py cargo-deny) --locked check
+
 demo: ## Show the main job end to end; KEEP=1 leaves it running
 	cargo build --locked
 	$(PYTHON) demo/demo.py

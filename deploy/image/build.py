@@ -28,7 +28,7 @@ import cargo as cargo_tools  # noqa: E402
 import documents  # noqa: E402
 import oci  # noqa: E402
 from documents import Other  # noqa: E402
-from progress import CACHE, SetupError, locked  # noqa: E402
+from progress import CACHE, SetupError, locked, say  # noqa: E402
 
 NAME = "quay.io/registry-sts/registry-sts"
 OUT = ROOT / "target" / "image"
@@ -108,10 +108,18 @@ def _environment() -> dict[str, str]:
 
 def _target(architecture: str) -> str:
     """Rust's name of it, after installing its standard library where needed."""
-    target = f"{ARCHITECTURES[architecture]}-unknown-linux-musl"
-    if not _installed(target).is_dir():
-        _printed("rustup", "target", "add", target)
-    return target
+    machine = ARCHITECTURES[architecture]
+    musl, glibc = f"{machine}-unknown-linux-musl", f"{machine}-unknown-linux-gnu"
+    if _installed(musl).is_dir():
+        return musl
+    try:
+        _printed("rustup", "target", "add", musl)
+    except (SetupError, FileNotFoundError) as problem:
+        if platform.machine() != machine or not _installed(glibc).is_dir():
+            raise SetupError(f"there is no {musl} to be had: {problem}") from problem
+        say(f"there is no {musl} to be had, so the binary has glibc in it instead of musl")
+        return glibc
+    return musl
 
 
 def _compiler(architecture: str) -> str:
@@ -134,6 +142,8 @@ def _binary(architecture: str, target: str) -> Path:
         f"--remap-path-prefix={cargo_home}=/cargo",
         f"--remap-path-prefix={ROOT}=/registry-sts",
     ]
+    if target.endswith("-gnu"):
+        flags.append("-Ctarget-feature=+crt-static")
     key = target.replace("-", "_")
     environment = _environment() | {
         "CARGO_ENCODED_RUSTFLAGS": "\x1f".join(flags),
@@ -165,15 +175,17 @@ def _installed(target: str) -> Path:
 def _libraries(target: str) -> list[Other]:
     """What Rust itself puts into every binary."""
     rust = _printed("rustc", "--version").split()[1]
-    libc = (_installed(target) / "self-contained" / "libc.a").read_bytes()
-    [musl] = re.findall(rb"\0(\d+\.\d+\.\d+)\0", libc)
     # With LLVM's libunwind.
     terms = "(MIT OR Apache-2.0) AND (Apache-2.0 WITH LLVM-exception)"
-    rust_by, musl_by = "by the Rust and LLVM projects", "Copyright © 2005-2020 Rich Felker, et al."
-    return [
-        Other("library", "generic", "rust-std", rust, terms, rust_by),
-        Other("library", "generic", "musl", musl.decode(), "MIT", musl_by),
-    ]
+    std = Other("library", "generic", "rust-std", rust, terms, "by the Rust and LLVM projects")
+    if target.endswith("-gnu"):
+        version = _printed("ldd", "--version").split("\n")[0].split()[-1]
+        by = "Copyright © Free Software Foundation, Inc."
+        return [std, Other("library", "generic", "glibc", version, "LGPL-2.1-or-later", by)]
+    libc = (_installed(target) / "self-contained" / "libc.a").read_bytes()
+    [musl] = re.findall(rb"\0(\d+\.\d+\.\d+)\0", libc)
+    by = "Copyright © 2005-2020 Rich Felker, et al."
+    return [std, Other("library", "generic", "musl", musl.decode(), "MIT", by)]
 
 
 def _certificates() -> tuple[bytes, Other]:

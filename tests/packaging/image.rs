@@ -260,7 +260,11 @@ fn the_containerfile_makes_the_same_of_it() {
 
 #[test]
 fn the_bill_of_materials_has_every_crate_of_the_binary_and_so_have_the_licences() {
-    let target = format!("{}-unknown-linux-musl", std::env::consts::ARCH);
+    let sysroot = printed(Command::new("rustc").args(["--print", "sysroot"]));
+    let target = |libc: &str| format!("{}-unknown-linux-{libc}", std::env::consts::ARCH);
+    // What was built, where musl could not be had.
+    let has_musl = Path::new(sysroot.trim()).join("lib/rustlib").join(target("musl")).is_dir();
+    let target = target(if has_musl { "musl" } else { "gnu" });
     let mut tree = Command::new("cargo");
     tree.args(["tree", "--locked", "--edges", "normal,no-proc-macro", "--prefix", "none", "--no-dedupe"]);
     tree.args(["--target", &target]);
