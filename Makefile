@@ -27,12 +27,16 @@ check: ## Formatting, lints, documentation, generated files
 	cargo clippy --locked --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items --quiet
 	cargo run --quiet --locked -- crd | diff crds/quaystorages.yaml - || { echo 'crds/ is stale: run make generate'; exit 1; }
+	$(PYTHON) deploy/helm/generate.py --check
+	$(PYTHON) deploy/olm/generate.py --check
+	$(PYTHON) docs/generate.py --check
 
 test: ## All tests, on a real API server and an AWS peer that are built on first use
 	$(PYTHON) tests/controlplane/build.py >/dev/null
 	$(PYTHON) tests/controlplane/venv.py >/dev/null
 	$(PYTHON) tests/readers/prepare.py >/dev/null
 	$(PYTHON) tests/tools/build.py $(TOOLS) >/dev/null
+	$(PYTHON) deploy/image/build.py --allow-glibc >/dev/null
 	@if command -v radosgw >/dev/null; then \
 	  cargo test --locked --no-fail-fast; \
 	else \

@@ -1,6 +1,6 @@
 """Builds the container image, target/image/registry-sts.oci.tar; prints its digest.
 
-    build.py [--arch amd64] [--arch arm64] [--out FOLDER]
+    build.py [--arch amd64] [--arch arm64] [--out FOLDER] [--allow-glibc]
 
 For each architecture it builds a static binary that carries the list of its crates, and lays
 out target/image/ARCH/rootfs: all that the image has. The same commit gives the same bytes,
@@ -27,6 +27,7 @@ sys.path[1:1] = [str(ROOT / "tests" / "tools"), str(ROOT / "tests" / "controlpla
 import cargo as cargo_tools  # noqa: E402
 import documents  # noqa: E402
 import oci  # noqa: E402
+import venv  # noqa: E402
 from documents import Other  # noqa: E402
 from progress import CACHE, SetupError, locked, say  # noqa: E402
 
@@ -47,7 +48,7 @@ KEPT |= {"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "
 KEPT_PREFIXES = ("RUSTUP_", "CARGO_HOME", "CARGO_HTTP_", "CARGO_NET_", "CARGO_REGISTRIES_")
 
 
-def image(architectures: list[str], out: Path) -> str:
+def image(architectures: list[str], out: Path, allows_glibc: bool) -> str:
     """Builds and lays out; the digest of the image's index."""
     package = tomllib.loads((ROOT / "Cargo.toml").read_text())["package"]
     version = package["version"]
@@ -55,7 +56,7 @@ def image(architectures: list[str], out: Path) -> str:
     certificates, certifi = _certificates()
     images = []
     for architecture in architectures:
-        target = _target(architecture)
+        target = _target(architecture, allows_glibc)
         binary = _binary(architecture, target)
         metadata = _metadata(target)
         crates = documents.crates(binary, metadata)
@@ -106,7 +107,7 @@ def _environment() -> dict[str, str]:
     return {k: v for k, v in os.environ.items() if k in KEPT or k.startswith(KEPT_PREFIXES)}
 
 
-def _target(architecture: str) -> str:
+def _target(architecture: str, allows_glibc: bool) -> str:
     """Rust's name of it, after installing its standard library where needed."""
     machine = ARCHITECTURES[architecture]
     musl, glibc = f"{machine}-unknown-linux-musl", f"{machine}-unknown-linux-gnu"
@@ -115,7 +116,7 @@ def _target(architecture: str) -> str:
     try:
         _printed("rustup", "target", "add", musl)
     except (SetupError, FileNotFoundError) as problem:
-        if platform.machine() != machine or not _installed(glibc).is_dir():
+        if not allows_glibc or platform.machine() != machine or not _installed(glibc).is_dir():
             raise SetupError(f"there is no {musl} to be had: {problem}") from problem
         say(f"there is no {musl} to be had, so the binary has glibc in it instead of musl")
         return glibc
@@ -197,15 +198,13 @@ def _certificates() -> tuple[bytes, Other]:
     folder = CACHE / "image" / hashlib.sha256(pins.read_bytes()).hexdigest()[:16]
     if not list(folder.glob("*.whl")):
         command = [
-            sys.executable,
+            str(venv.ensure()),
             *"-I -m pip download --quiet --disable-pip-version-check".split(),
         ]
         command += "--no-deps --require-hashes --only-binary=:all:".split()
         command += ["-d", str(folder), "-r", str(pins)]
         if subprocess.run(command, stdout=sys.stderr).returncode != 0:
-            raise SetupError(
-                "pip cannot get certifi; on Debian and Ubuntu pip is apt-get install python3-pip"
-            )
+            raise SetupError("pip cannot get certifi")
     [wheel] = folder.glob("certifi-*.whl")
     certifi = Other("data", "pypi", "certifi", wheel.name.split("-")[1], "MPL-2.0", "from Mozilla")
     return zipfile.ZipFile(wheel).read("certifi/cacert.pem"), certifi
@@ -233,11 +232,14 @@ def main() -> None:
         choices=sorted(ARCHITECTURES),
         help="repeat it for several [this machine's]",
     )
+    parser.add_argument(
+        "--allow-glibc", action="store_true", help="where Rust has no musl, link glibc: for tests, not for releases"
+    )
     parser.add_argument("--out", type=Path, default=OUT, help="where it all goes [target/image]")
     given = parser.parse_args()
     mine = [name for name, machine in ARCHITECTURES.items() if machine == platform.machine()]
     with locked(BUILD / "lock", "building the image"):
-        print(image(sorted(set(given.arch or mine)), given.out))
+        print(image(sorted(set(given.arch or mine)), given.out, given.allow_glibc))
 
 
 if __name__ == "__main__":

@@ -25,6 +25,10 @@ pub(super) struct Rbac {
     #[command(flatten)]
     features: Features,
 
+    /// Bind no ClusterRole: for an operator of some namespaces only, which has none.
+    #[arg(long, requires = "namespace")]
+    namespaced: bool,
+
     /// The operator's ServiceAccount.
     #[arg(
         long,
@@ -62,9 +66,9 @@ struct Features {
     #[arg(long = "restart", value_name = "WORKLOAD", value_parser = workload, requires = "namespace")]
     restarted: Vec<Workload>,
 
-    /// Let it keep what stands in bundles, to be put back (spec.deletionPolicy: Restore).
-    #[arg(long = "restore", requires = "namespace")]
-    restores: bool,
+    /// Let it keep what stands in the bundle of this QuayStorage, to be put back (spec.deletionPolicy: Restore).
+    #[arg(long = "restore", value_name = "QUAYSTORAGE", value_parser = name, requires = "namespace")]
+    restored: Vec<String>,
 }
 
 /// An object's name, where it may be a DNS subdomain.
@@ -95,8 +99,9 @@ fn workload(text: &str) -> Result<Workload, &'static str> {
 
 impl Rbac {
     pub(super) fn run(self) -> Result<Outcome, Problem> {
-        let Features { bundles, outputs, minted, annotated, sees_rollouts, restarted, restores } = self.features;
-        let wanted = Wanted { bundles, outputs, minted, annotated, sees_rollouts, restarted, restores };
+        let is_namespaced = self.namespaced;
+        let Features { bundles, outputs, minted, annotated, sees_rollouts, restarted, restored } = self.features;
+        let wanted = Wanted { bundles, outputs, minted, annotated, sees_rollouts, restarted, restored, is_namespaced };
         let mut out = std::io::stdout();
         let Some(namespace) = self.namespace else {
             out.write_all(table().as_bytes())?;

@@ -85,7 +85,9 @@ impl Grants {
     /// The commands that let the operator see `QuayRegistries` of a namespace.
     pub async fn registries(&self, namespace: &str) -> String {
         if self.is_namespaced {
-            return self.bind(namespace, "registry-sts").await;
+            return format!(
+                "add get, list and watch of quayregistries.quay.redhat.com to its Role in namespace {namespace}"
+            );
         }
         let (role, subject) = ("registry-sts-registries", self.subject().await);
         format!(
@@ -94,6 +96,12 @@ impl Grants {
     }
 
     async fn bind(&self, namespace: &str, role: &str) -> String {
+        if self.is_namespaced {
+            let file = "deploy/rbac";
+            return format!(
+                "add the rules of {role} ({file}) to its Role in namespace {namespace}, as `registry-sts rbac --namespaced` prints them"
+            );
+        }
         let subject = self.subject().await;
         format!("kubectl -n {namespace} create rolebinding {role} --clusterrole={role} {subject}")
     }

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::{Feature, Rule};
+use super::{Feature, READ_SECRETS, Rule};
+use crate::plan::backup;
+use crate::resource::ResourceId;
 
 /// What every grant carries, so that all of them can be found.
 pub const LABEL: (&str, &str) = ("app.kubernetes.io/part-of", "registry-sts");
@@ -28,8 +30,10 @@ pub struct Wanted {
     pub sees_rollouts: bool,
     /// The workloads that it rolls.
     pub restarted: Vec<Workload>,
-    /// Whether it keeps what stood in bundles, to be put back.
-    pub restores: bool,
+    /// The `QuayStorages` of which it keeps what stood in the bundle, to be put back.
+    pub restored: Vec<String>,
+    /// The install is of namespaces: there is no `ClusterRole` that could be bound.
+    pub is_namespaced: bool,
 }
 
 /// What runs Quay.
@@ -52,11 +56,11 @@ pub struct Account {
 
 /// The objects that grant what is wanted in a namespace to the operator's ServiceAccount.
 pub fn grants(namespace: &str, operator: &Account, wanted: &Wanted) -> Vec<Value> {
-    let mut made = Made { namespace, operator, objects: Vec::new() };
+    let mut made = Made { namespace, operator, is_namespaced: wanted.is_namespaced, objects: Vec::new() };
     if wanted.bundles.is_empty() && wanted.outputs.is_empty() {
-        made.bind(Feature::Bundle.role());
+        made.bind(Feature::Bundle.role(), Feature::Bundle.rules());
     } else {
-        made.bind(READ);
+        made.bind(READ, &READ_SECRETS);
     }
     if !wanted.bundles.is_empty() {
         made.role("registry-sts-bundle-named", &[of("", "secrets", &["patch"], &wanted.bundles)]);
@@ -73,13 +77,17 @@ pub fn grants(namespace: &str, operator: &Account, wanted: &Wanted) -> Vec<Value
         made.role("registry-sts-annotate-named", &named(Feature::Annotate.rules(), &wanted.annotated));
     }
     if wanted.sees_rollouts {
-        made.bind(Feature::Rollout.role());
+        made.bind(Feature::Rollout.role(), Feature::Rollout.rules());
     }
     if !wanted.restarted.is_empty() {
         made.role("registry-sts-restart-named", &restarts(&wanted.restarted));
     }
-    if wanted.restores {
-        made.bind(Feature::Restore.role());
+    if !wanted.restored.is_empty() {
+        let backup = |name: &String| backup::name(&ResourceId { namespace: namespace.to_owned(), name: name.clone() });
+        let backups: Vec<String> = wanted.restored.iter().map(backup).collect();
+        // What is written anew is kept before: a backup is changed, too.
+        let rules = [of("", "secrets", &["create"], &[]), of("", "secrets", &["patch", "delete"], &backups)];
+        made.role("registry-sts-restore-named", &rules);
     }
     made.objects
 }
@@ -87,13 +95,18 @@ pub fn grants(namespace: &str, operator: &Account, wanted: &Wanted) -> Vec<Value
 struct Made<'a> {
     namespace: &'a str,
     operator: &'a Account,
+    is_namespaced: bool,
     objects: Vec<Value>,
 }
 
 impl Made<'_> {
-    /// Binds a `ClusterRole` of deploy/ in the namespace.
-    fn bind(&mut self, role: &str) {
-        self.push_binding("ClusterRole", role);
+    /// Binds a `ClusterRole` of deploy/ in the namespace; where there is none, a role of the namespace with its rules.
+    fn bind(&mut self, role: &str, rules: &[Rule]) {
+        if self.is_namespaced {
+            self.role(role, &named(rules, &[]));
+        } else {
+            self.push_binding("ClusterRole", role);
+        }
     }
 
     /// A role of the namespace, bound there. Its name is none of the `ClusterRoles`': a binding's role cannot be changed.

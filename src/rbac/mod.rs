@@ -125,6 +125,7 @@ impl Feature {
             Self::Restore => {
                 const RULES: &[Rule] = &[
                     rule("", &["secrets"], &["create"], "keep what stands in the bundle before the first write"),
+                    rule("", &["secrets"], &["patch"], "keep what a later write is to write over, too"),
                     rule("", &["secrets"], &["delete"], "remove that once it was put back"),
                 ];
                 RULES

@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::grants::{Account, Wanted, Workload, grants};
 use super::*;
+use crate::resource::ResourceId;
 
 const FILES: [&str; 8] = [
     include_str!("../../deploy/rbac/operator.yaml"),
@@ -126,13 +127,14 @@ fn with_an_output_nothing_but_the_output_may_be_changed() {
 
 #[test]
 fn what_is_named_is_all_that_is_minted_annotated_and_rolled() {
+    let backup = crate::plan::backup::name(&ResourceId { namespace: "quay".into(), name: "example".into() });
     let workload = |resource, name: &str| Workload { resource, name: name.to_owned() };
     let wanted = Wanted {
         minted: vec!["app".into()],
         annotated: vec!["app".into()],
         restarted: vec![workload("deployments", "quay"), workload("statefulsets", "mirror")],
         sees_rollouts: true,
-        restores: true,
+        restored: vec!["example".into()],
         ..Wanted::default()
     };
     let expected = rights(&[
@@ -144,7 +146,20 @@ fn what_is_named_is_all_that_is_minted_annotated_and_rolled() {
         ["apps", "statefulsets", "get", "mirror"],
         ["apps", "statefulsets", "patch", "mirror"],
         ["", "pods", "list", ""],
+        ["", "secrets", "create", ""],
+        ["", "secrets", "patch", &backup],
+        ["", "secrets", "delete", &backup],
     ]);
-    let bound = vec!["registry-sts-bundle", "registry-sts-rollout", "registry-sts-restore"];
+    let bound = vec!["registry-sts-bundle", "registry-sts-rollout"];
     assert_eq!(summary(&granted(&wanted)), (bound, expected));
+}
+
+#[test]
+fn of_an_operator_of_namespaces_no_role_of_the_cluster_is_bound_and_the_rules_are_the_same() {
+    let wanted = Wanted { sees_rollouts: true, is_namespaced: true, ..Wanted::default() };
+    let objects = granted(&wanted);
+    let (bound, own) = summary(&objects);
+    let deployed = deployed();
+    assert_eq!(bound, Vec::<&str>::new());
+    assert_eq!(own, deployed["registry-sts-bundle"].union(&deployed["registry-sts-rollout"]).cloned().collect());
 }

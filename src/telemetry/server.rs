@@ -1,6 +1,6 @@
 //! What is served: `/metrics`, `/healthz` and `/readyz`.
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -111,7 +111,12 @@ fn of_health(health: Health) -> Router {
 }
 
 fn listen(flag: &'static str, address: SocketAddr) -> Result<TcpListener, ServingProblem> {
-    let listener = TcpListener::bind(address).and_then(|listener| {
+    // Where the kernel has no IPv6, all addresses are those of IPv4.
+    let bound = TcpListener::bind(address).or_else(|why| match address.ip() {
+        IpAddr::V6(Ipv6Addr::UNSPECIFIED) => TcpListener::bind((Ipv4Addr::UNSPECIFIED, address.port())),
+        _ => Err(why),
+    });
+    let listener = bound.and_then(|listener| {
         listener.set_nonblocking(true)?;
         tracing::info!(flag, address = %listener.local_addr()?, "listening");
         Ok(listener)

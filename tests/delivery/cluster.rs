@@ -1,10 +1,12 @@
 //! A control plane that one install has to itself at a time, and what is left on it.
 
 use std::collections::BTreeSet;
+use std::process::Command;
 
 use serde_json::Value;
 use tokio::sync::{Mutex, MutexGuard};
 
+use crate::files::printed;
 use crate::harness::world::{World, eventually};
 use crate::kubectl::kubectl;
 
@@ -19,6 +21,13 @@ pub(crate) async fn alone() -> MutexGuard<'static, ()> {
 pub(crate) fn identity(object: &Value) -> String {
     let namespace = object["metadata"]["namespace"].as_str().unwrap_or_default();
     format!("{} {namespace}/{}", object["kind"].as_str().unwrap(), object["metadata"]["name"].as_str().unwrap())
+}
+
+/// What lets the operator at the world's namespace, as its verb prints it.
+pub(crate) fn rbac(world: &World, flags: &[&str]) -> String {
+    let account = format!("{}/{}", world.home, world.account);
+    let mut verb = Command::new(env!("CARGO_BIN_EXE_registry-sts"));
+    printed(verb.args(["rbac", "-n", &world.namespace, "--service-account", &account]).args(flags))
 }
 
 /// The kinds of which something of ours may be in the cluster.

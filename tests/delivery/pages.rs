@@ -1,4 +1,4 @@
-//! The first page is followed by somebody who has an API server, and AWS.
+//! Pages are followed by somebody who has an API server, and AWS: the first one, and the last.
 
 use std::fs::File;
 use std::io::Write as _;
@@ -8,17 +8,20 @@ use std::process::{Child, Command, Stdio};
 
 use serde_json::json;
 
-use crate::cluster::{alone, until_left};
+use crate::cluster::{alone, rbac, until_left};
 use crate::console::{Block, blocks};
-use crate::files::{root, text, tool};
-use crate::harness::world::World;
-use crate::kubectl::kubectl;
+use crate::files::{kustomized, root, text, tool};
+use crate::harness::world::{World, eventually};
+use crate::kubectl::{ended, kubectl};
+use crate::pod;
 
-const PAGE: &str = "docs/getting-started-iam-user.md";
+const FIRST: &str = "docs/getting-started-iam-user.md";
+const LAST: &str = "docs/uninstall.md";
 const CONFIG: &str = "DB_URI: postgresql://quay:hunter2-of-the-database@db/quay\n";
 
 /// A shell at the top of a clone, for one block after the other.
 struct Reader<'a> {
+    page: &'static str,
     world: &'a World,
     folder: &'a Path,
     /// What the page tells its reader to replace.
@@ -26,7 +29,7 @@ struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    fn new(world: &'a World, variables: String) -> Self {
+    fn of(page: &'static str, world: &'a World, variables: String) -> Self {
         let folder = world.dir.path();
         for name in ["deploy", "crds"] {
             symlink(root().join(name), folder.join(name)).unwrap();
@@ -35,7 +38,7 @@ impl<'a> Reader<'a> {
         symlink(env!("CARGO_BIN_EXE_registry-sts"), folder.join("bin/registry-sts")).unwrap();
         symlink(env!("CARGO_BIN_EXE_registry-sts"), folder.join("bin/kubectl-registry_sts")).unwrap();
         symlink(tool("kubectl"), folder.join("bin/kubectl")).unwrap();
-        Self { world, folder, variables }
+        Self { page, world, folder, variables }
     }
 
     fn shell(&self, script: &str) -> Command {
@@ -57,7 +60,7 @@ impl<'a> Reader<'a> {
         let script = block.commands().join("\n");
         let output = self.shell(&script).output().unwrap();
         let (out, err) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
-        assert!(output.status.success(), "{PAGE}:{}: {script}\n{out}{err}", block.line);
+        assert!(output.status.success(), "{}:{}: {script}\n{out}{err}", self.page, block.line);
         out
     }
 
@@ -122,7 +125,7 @@ async fn who_follows_the_first_page_gets_a_registry_with_a_role_and_rotates_its_
     world.put_namespace().await;
     world.put_bundle("paged-bundle", CONFIG).await;
     world.plane.aws("iam", "create_user", json!({"UserName": "paged-user"})).await;
-    let page = text(PAGE);
+    let page = text(FIRST);
     let mut blocks = blocks(&page).into_iter().filter(|block| block.language == "console").peekable();
     let told = blocks.next().unwrap().commands().join("\n");
     let replaced = told.lines().map(|line| {
@@ -138,7 +141,7 @@ async fn who_follows_the_first_page_gets_a_registry_with_a_role_and_rotates_its_
         };
         format!("{name}={value}")
     });
-    let reader = Reader::new(&world, replaced.collect::<Vec<_>>().join("\n"));
+    let reader = Reader::of(FIRST, &world, replaced.collect::<Vec<_>>().join("\n"));
     let (mut running, mut keys, mut typed) = (None, 0, Vec::new());
     for block in blocks {
         let script = block.commands().join("\n");
@@ -158,7 +161,7 @@ async fn who_follows_the_first_page_gets_a_registry_with_a_role_and_rotates_its_
                 reader.has_key(&world.new_key("paged-user").await);
             }
             Some("aws" | "cluster") => {}
-            Some(other) => panic!("{PAGE}:{} needs {other}", block.line),
+            Some(other) => panic!("{FIRST}:{} needs {other}", block.line),
         }
     }
     assert!(keys == 2 && typed.len() >= 9, "{typed:?}");
@@ -177,4 +180,50 @@ async fn who_follows_the_first_page_gets_a_registry_with_a_role_and_rotates_its_
     kubectl(&world, &["delete", "roles,rolebindings", "-A", "-l", "app.kubernetes.io/part-of=registry-sts"], "");
     kubectl(&world, &["delete", "--wait=true", "--timeout=60s", "-k", "deploy/default"], "");
     until_left(&world, &[]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_follows_the_last_page_has_nothing_left_but_what_it_says() {
+    let _alone = alone().await;
+    let mut world = World::bare("quay".into()).await;
+    world.plane.start_controllers().await;
+    world.put_namespace().await;
+    kubectl(&world, &["apply", "--server-side", "-k", "deploy/default"], "");
+    let objects = kustomized("deploy/default");
+    let deployment = objects.iter().find(|object| object["kind"] == "Deployment").unwrap();
+    let mut operator = pod::start(&mut world, deployment).await;
+    // With nothing but these names: also what is kept of a later write.
+    kubectl(&world, &["apply", "-f", "-"], &rbac(&world, &["--bundle", "bundle", "--restore", "example"]));
+    let iam = world.iam("last").await;
+    world.put_key("quay-user", &iam.key).await;
+    world.put_bundle("bundle", CONFIG).await;
+    let locations = [World::location("default", &iam, "quay-user")];
+    let spec = json!({"configBundleSecret": "bundle", "deletionPolicy": "Restore", "locations": locations});
+    world.put_resource_spec("example", spec).await;
+    world.until_ready("example").await;
+    world.rotate_example(&iam).await;
+    world.until_ready("example").await;
+    let backups = ["-n", "quay", "get", "secrets", "-l", "registry-sts.dev/backup", "-o", "name"];
+    assert_eq!(kubectl(&world, &backups, "").lines().count(), 1, "what stood there is kept");
+
+    let reader = Reader::of(LAST, &world, String::new());
+    let page = text(LAST);
+    let mut typed = 0;
+    for block in blocks(&page).iter().filter(|block| block.language == "console" && block.needs.is_none()) {
+        let script = block.commands().join("\n");
+        if script.contains("delete -k deploy/default") {
+            operator.ends_gracefully_in("stopped").await;
+        }
+        reader.types(block);
+        typed += 1;
+        if script.contains("Retain") {
+            eventually("the backup is gone", || async { kubectl(&world, &backups, "").is_empty().then_some(()) }).await;
+        }
+    }
+    assert_eq!(typed, 6, "the blocks of the page");
+    until_left(&world, &[]).await;
+    assert!(world.config("bundle").await.contains("STSS3Storage"), "the bundle keeps its entry");
+    let definition = ended(&world, &["get", "quaystorages", "-A"], "");
+    assert!(!definition.is_success, "nobody knows of QuayStorages");
+    kubectl(&world, &["delete", "namespace", "quay", "--wait=true", "--timeout=60s"], "");
 }

@@ -33,7 +33,7 @@ pub(crate) async fn start(world: &mut World, deployment: &Value) -> Operator {
             let expanded = variables.iter().fold(text(argument), expand);
             assert!(!expanded.contains("$("), "{expanded}");
             // Other addresses than the pod's own, and ports that nobody has.
-            match expanded.split_once("=0.0.0.0:") {
+            match expanded.split_once("=[::]:") {
                 Some((flag, _)) => format!("{flag}=127.0.0.1:0"),
                 None => expanded,
             }

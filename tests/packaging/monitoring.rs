@@ -178,7 +178,7 @@ fn what_is_scraped_is_the_service_of_the_operator_at_its_port() {
     let target = &port.expect("the Service has no such port")["targetPort"];
     let container = &deployment["spec"]["template"]["spec"]["containers"][0];
     let port = list(&container["ports"]).iter().find(|port| port["name"] == *target);
-    let served = format!("--metrics-address=0.0.0.0:{}", port.expect("the pod has no such port")["containerPort"]);
+    let served = format!("--metrics-address=[::]:{}", port.expect("the pod has no such port")["containerPort"]);
     assert!(list(&container["args"]).iter().any(|flag| flag == served.as_str()), "{served}");
 }
 

@@ -4,6 +4,7 @@ pub(crate) mod audit;
 pub(crate) mod backup;
 pub(crate) mod control_plane;
 pub(crate) mod iam;
+pub(crate) mod install;
 pub(crate) mod operator;
 pub(crate) mod pods;
 pub(crate) mod scripted_aws;

@@ -2,12 +2,12 @@
 {{- define "registry-sts.args" -}}
 {{- $args := list "run" (printf "--log-format=%s" .Values.logFormat) }}
 {{- if .Values.metrics.enabled }}
-{{- $args = append $args (printf "--metrics-address=0.0.0.0:%d" (int .Values.metrics.port)) }}
+{{- $args = append $args (printf "--metrics-address=[::]:%d" (int .Values.metrics.port)) }}
 {{- if .Values.metrics.tls.secretName }}
 {{- $args = append $args "--metrics-tls=/etc/registry-sts/metrics-tls" }}
 {{- end }}
 {{- end }}
-{{- $args = append $args "--health-address=0.0.0.0:8081" }}
+{{- $args = append $args "--health-address=[::]:8081" }}
 {{- with .Values.log }}
 {{- $args = append $args (printf "--log=%s" .) }}
 {{- end }}
