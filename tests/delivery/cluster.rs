@@ -6,7 +6,7 @@ use std::process::Command;
 use serde_json::Value;
 use tokio::sync::{Mutex, MutexGuard};
 
-use crate::files::printed;
+use crate::files::{identity, printed};
 use crate::harness::world::{World, eventually};
 use crate::kubectl::kubectl;
 
@@ -15,12 +15,6 @@ static ONE: Mutex<()> = Mutex::const_new(());
 /// The cluster, while nobody else installs something there.
 pub(crate) async fn alone() -> MutexGuard<'static, ()> {
     ONE.lock().await
-}
-
-/// Each object that a list of manifests has: kind, namespace, name.
-pub(crate) fn identity(object: &Value) -> String {
-    let namespace = object["metadata"]["namespace"].as_str().unwrap_or_default();
-    format!("{} {namespace}/{}", object["kind"].as_str().unwrap(), object["metadata"]["name"].as_str().unwrap())
 }
 
 /// What lets the operator at the world's namespace, as its verb prints it.

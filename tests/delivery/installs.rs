@@ -5,8 +5,8 @@ use std::process::Command;
 use kube::api::Api;
 use serde_json::Value;
 
-use crate::cluster::{alone, identity, rbac, until_left};
-use crate::files::{documents, kustomized, printed, root, tool};
+use crate::cluster::{alone, rbac, until_left};
+use crate::files::{documents, identity, kustomized, printed, root, tool};
 use crate::harness::audit::requests;
 use crate::harness::operator::Operator;
 use crate::harness::world::World;

@@ -1,5 +1,6 @@
 //! Programs, and what they print.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -36,4 +37,28 @@ pub(crate) fn documents(yaml: &str) -> Vec<Value> {
 /// What kustomize makes of a folder.
 pub(crate) fn kustomized(folder: &str) -> Vec<Value> {
     documents(&printed(Command::new(tool("kustomize")).args(["build", folder])))
+}
+
+/// Which object it is: kind, namespace, name.
+pub(crate) fn identity(object: &Value) -> String {
+    let namespace = object["metadata"]["namespace"].as_str().unwrap_or_default();
+    format!("{} {namespace}/{}", object["kind"].as_str().unwrap(), object["metadata"]["name"].as_str().unwrap())
+}
+
+/// Each verb of each resource that rules allow: group, resource, verb, and the names that they are held to.
+pub(crate) fn allowed(rules: &Value) -> BTreeSet<[String; 4]> {
+    let texts = |value: &Value| -> Vec<String> {
+        value.as_array().into_iter().flatten().map(|text| text.as_str().unwrap().to_owned()).collect()
+    };
+    let mut all = BTreeSet::new();
+    for rule in rules.as_array().unwrap() {
+        for group in texts(&rule["apiGroups"]) {
+            for resource in texts(&rule["resources"]) {
+                for verb in texts(&rule["verbs"]) {
+                    all.insert([group.clone(), resource.clone(), verb, texts(&rule["resourceNames"]).join(" ")]);
+                }
+            }
+        }
+    }
+    all
 }

@@ -4,46 +4,21 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use crate::files::kustomized;
-
-/// Which object it is.
-fn identity(object: &Value) -> String {
-    let namespace = object["metadata"]["namespace"].as_str().unwrap_or_default();
-    format!("{} {namespace}/{}", object["kind"].as_str().unwrap(), object["metadata"]["name"].as_str().unwrap())
-}
+use crate::files::{allowed, identity, kustomized};
 
 fn find<'a>(objects: &'a [Value], which: &str) -> &'a Value {
     objects.iter().find(|object| identity(object) == which).unwrap_or_else(|| panic!("there is no {which}"))
 }
 
-/// Each verb of each resource that rules allow, beside the names they are held to.
-fn allowed(role: &Value) -> BTreeSet<[String; 4]> {
-    let texts = |value: &Value| -> Vec<String> {
-        value.as_array().into_iter().flatten().map(|text| text.as_str().unwrap().to_owned()).collect()
-    };
-    let mut all = BTreeSet::new();
-    for rule in role["rules"].as_array().unwrap() {
-        for group in texts(&rule["apiGroups"]) {
-            for resource in texts(&rule["resources"]) {
-                for verb in texts(&rule["verbs"]) {
-                    let names = texts(&rule["resourceNames"]).join(" ");
-                    all.insert([group.clone(), resource.clone(), verb, names]);
-                }
-            }
-        }
-    }
-    all
-}
-
 #[test]
 fn the_namespaced_install_has_the_rights_of_the_default_one_as_far_as_they_are_of_namespaces() {
     let default = kustomized("deploy/default");
-    let mut expected = allowed(find(&default, "ClusterRole /registry-sts"));
-    expected.extend(allowed(find(&default, "ClusterRole /registry-sts-bundle")));
+    let mut expected = allowed(&find(&default, "ClusterRole /registry-sts")["rules"]);
+    expected.extend(allowed(&find(&default, "ClusterRole /registry-sts-bundle")["rules"]));
     let cluster = ["namespaces", "mutatingwebhookconfigurations"];
     expected.retain(|[_, resource, ..]| !cluster.contains(&resource.as_str()));
     let namespaced = kustomized("deploy/overlays/namespaced");
-    assert_eq!(allowed(find(&namespaced, "Role quay/registry-sts")), expected);
+    assert_eq!(allowed(&find(&namespaced, "Role quay/registry-sts")["rules"]), expected);
 }
 
 #[test]
@@ -63,7 +38,7 @@ fn the_default_install_may_read_no_secret() {
     let roles: BTreeSet<&str> =
         default.iter().filter(bound).filter_map(|binding| binding["roleRef"]["name"].as_str()).collect();
     assert_eq!(roles, BTreeSet::from(["registry-sts", "registry-sts-leader"]));
-    let role = allowed(find(&default, "ClusterRole /registry-sts"));
+    let role = allowed(&find(&default, "ClusterRole /registry-sts")["rules"]);
     assert!(role.iter().all(|[_, resource, ..]| resource != "secrets"));
 }
 
