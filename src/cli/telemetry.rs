@@ -21,7 +21,7 @@ pub(super) struct Telemetry {
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t = Format::Text)]
     log_format: Format,
 
-    /// Serve /metrics at this address, for example [::]:8443; without it they are not served.
+    /// Serve /metrics at this address, for example `[::]:8443`; without it they are not served.
     #[arg(long, value_name = "ADDRESS:PORT")]
     metrics_address: Option<SocketAddr>,
 
@@ -29,7 +29,7 @@ pub(super) struct Telemetry {
     #[arg(long, value_name = "FOLDER", requires = "metrics_address")]
     metrics_tls: Option<PathBuf>,
 
-    /// Serve /healthz and /readyz at this address, for example [::]:8081; without it they are not served.
+    /// Serve /healthz and /readyz at this address, for example `[::]:8081`; without it they are not served.
     #[arg(long, value_name = "ADDRESS:PORT")]
     health_address: Option<SocketAddr>,
 }

@@ -22,3 +22,4 @@ mod installs;
 mod kubectl;
 mod pages;
 mod pod;
+mod reader;

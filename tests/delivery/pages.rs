@@ -1,101 +1,20 @@
-//! Pages are followed by somebody who has an API server, and AWS: the first one, and the last.
+//! Pages are followed by somebody who has an API server, and AWS: the first one, the last, and what the others tell to type.
 
-use std::fs::File;
-use std::io::Write as _;
-use std::os::unix::fs::symlink;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
 
 use serde_json::json;
 
 use crate::cluster::{alone, rbac, until_left};
 use crate::console::{Block, blocks};
-use crate::files::{kustomized, root, text, tool};
+use crate::files::{kustomized, root, text};
 use crate::harness::world::{World, eventually};
 use crate::kubectl::{ended, kubectl};
 use crate::pod;
+use crate::reader::Reader;
 
 const FIRST: &str = "docs/getting-started-iam-user.md";
 const LAST: &str = "docs/uninstall.md";
 const CONFIG: &str = "DB_URI: postgresql://quay:hunter2-of-the-database@db/quay\n";
-
-/// A shell at the top of a clone, for one block after the other.
-struct Reader<'a> {
-    page: &'static str,
-    world: &'a World,
-    folder: &'a Path,
-    /// What the page tells its reader to replace.
-    variables: String,
-}
-
-impl<'a> Reader<'a> {
-    fn of(page: &'static str, world: &'a World, variables: String) -> Self {
-        let folder = world.dir.path();
-        for name in ["deploy", "crds"] {
-            symlink(root().join(name), folder.join(name)).unwrap();
-        }
-        std::fs::create_dir(folder.join("bin")).unwrap();
-        symlink(env!("CARGO_BIN_EXE_registry-sts"), folder.join("bin/registry-sts")).unwrap();
-        symlink(env!("CARGO_BIN_EXE_registry-sts"), folder.join("bin/kubectl-registry_sts")).unwrap();
-        symlink(tool("kubectl"), folder.join("bin/kubectl")).unwrap();
-        Self { page, world, folder, variables }
-    }
-
-    fn shell(&self, script: &str) -> Command {
-        let mut shell = Command::new("bash");
-        let path = format!("{}:{}", self.folder.join("bin").display(), std::env::var("PATH").unwrap());
-        shell
-            .args(["-euo", "pipefail", "-c", &format!("{}\n{script}", self.variables)])
-            .current_dir(self.folder)
-            .env("PATH", path)
-            .env("HOME", self.folder)
-            .env("KUBECONFIG", self.world.plane.info("kubeconfig"))
-            .env("AWS_ENDPOINT_URL", self.world.plane.info("aws"))
-            .stdin(Stdio::null());
-        shell
-    }
-
-    /// Types what stands in a block; what is printed.
-    fn types(&self, block: &Block) -> String {
-        let script = block.commands().join("\n");
-        let output = self.shell(&script).output().unwrap();
-        let (out, err) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
-        assert!(output.status.success(), "{}:{}: {script}\n{out}{err}", self.page, block.line);
-        out
-    }
-
-    /// Types a command that stays.
-    fn leaves_running(&self, block: &Block) -> Running {
-        let [command] = block.commands().try_into().unwrap();
-        let log = self.folder.join("operator.log");
-        // The program itself, and not a shell that waits for it, gets the signal.
-        let (variable, program) = command.split_once(' ').unwrap();
-        let mut shell = self.shell(&format!("export {variable}; exec {program}"));
-        Running(shell.stderr(File::create(&log).unwrap()).spawn().unwrap())
-    }
-
-    fn has_key(&self, key: &crate::harness::iam::Key) {
-        let mut file = File::create(self.folder.join("key.env")).unwrap();
-        writeln!(file, "AWS_ACCESS_KEY_ID={}\nAWS_SECRET_ACCESS_KEY={}", key.id, key.secret).unwrap();
-    }
-}
-
-struct Running(Child);
-
-impl Running {
-    fn ends(&mut self) {
-        let sent = Command::new("kill").args(["-TERM", &self.0.id().to_string()]).status().unwrap();
-        assert!(sent.success());
-        assert!(self.0.wait().unwrap().success());
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
 
 /// What the page has AWS make: a user, a role with the page's own policies, and a bucket.
 async fn make_role(world: &World, folder: &Path) {
@@ -226,4 +145,63 @@ async fn who_follows_the_last_page_has_nothing_left_but_what_it_says() {
     let definition = ended(&world, &["get", "quaystorages", "-A"], "");
     assert!(!definition.is_success, "nobody knows of QuayStorages");
     kubectl(&world, &["delete", "namespace", "quay", "--wait=true", "--timeout=60s"], "");
+}
+
+/// The pages that are not followed from their beginning to their end, the one with the installation first.
+fn others() -> Vec<&'static str> {
+    let docs = std::fs::read_dir(root().join("docs")).unwrap();
+    let mut pages: Vec<String> =
+        docs.map(|entry| format!("docs/{}", entry.unwrap().file_name().into_string().unwrap())).collect();
+    pages.retain(|page| Path::new(page).extension().is_some_and(|end| end == "md") && page != FIRST && page != LAST);
+    pages.sort();
+    pages.insert(0, "README.md".to_owned());
+    pages.into_iter().map(|page| &*page.leak()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_other_pages_tell_to_type_at_a_cluster_can_be_typed() {
+    let _alone = alone().await;
+    let world = World::bare("quay".into()).await;
+    world.plane.start_controllers().await;
+    world.put_namespace().await;
+    kubectl(&world, &["create", "namespace", "argocd"], "");
+    let iam = world.iam("others").await;
+    world.put_key("quay-user", &iam.key).await;
+    world.put_bundle("bundle", CONFIG).await;
+    let objects = kustomized("deploy/default");
+    let mut reader = Reader::of("README.md", &world, String::new());
+    let (mut operator, mut typed) = (None, Vec::new());
+    for page in others() {
+        reader.page = page;
+        let page = text(page);
+        // Of what is not typed here the verbs are run elsewhere, and the chart is.
+        let is_typed =
+            |block: &&Block| block.language == "console" && block.needs.is_none() && block.text.contains("kubectl");
+        let all = blocks(&page);
+        for block in all.iter().filter(is_typed) {
+            reader.types(block);
+            typed.push(format!("{}:{}", reader.page, block.line));
+        }
+        if operator.is_none() {
+            kubectl(&world, &["wait", "--for=condition=Established", "crd/quaystorages.registry-sts.dev"], "");
+            let deployment = objects.iter().find(|object| object["kind"] == "Deployment").unwrap();
+            operator = Some(pod::at_home(&world, deployment).await);
+            let locations = [World::location("default", &iam, "quay-user")];
+            let spec = json!({"configBundleSecret": "bundle", "apply": "Approve", "locations": locations});
+            world.put_resource_spec("example", spec).await;
+            world.until_reason("example", "ApprovalPending").await;
+        }
+    }
+    assert!(typed.len() >= 10, "{typed:?}");
+    // One of them approved, and the last one said to leave it alone.
+    eventually("what was approved is written", || async {
+        world.config("bundle").await.contains("STSS3Storage").then_some(())
+    })
+    .await;
+    operator.unwrap().ends_gracefully_in("stopped").await;
+    kubectl(&world, &["-n", "quay", "delete", "quaystorage", "--all", "--wait=true", "--timeout=60s"], "");
+    kubectl(&world, &["delete", "-k", "deploy/overlays/namespaced"], "");
+    kubectl(&world, &["delete", "--wait=true", "--timeout=60s", "-k", "deploy/default"], "");
+    kubectl(&world, &["delete", "namespace", "quay", "argocd", "--wait=true", "--timeout=60s"], "");
+    until_left(&world, &[]).await;
 }

@@ -5,19 +5,30 @@ use serde_json::Value;
 use crate::harness::operator::Operator;
 use crate::harness::world::World;
 
+fn text(value: &Value) -> String {
+    value.as_str().unwrap().to_owned()
+}
+
 /// Starts the operator with the arguments and the ServiceAccount of a Deployment; it listens on loopback.
 pub(crate) async fn start(world: &mut World, deployment: &Value) -> Operator {
-    let text = |value: &Value| value.as_str().unwrap().to_owned();
-    let home = text(&deployment["metadata"]["namespace"]);
+    world.home = text(&deployment["metadata"]["namespace"]).leak();
+    world.account = text(&deployment["spec"]["template"]["spec"]["serviceAccountName"]).leak();
+    at_home(world, deployment).await
+}
+
+/// The same, where the world says already who the operator is.
+pub(crate) async fn at_home(world: &World, deployment: &Value) -> Operator {
     let pod = &deployment["spec"]["template"]["spec"];
-    world.home = home.clone().leak();
-    world.account = text(&pod["serviceAccountName"]).leak();
+    assert_eq!(
+        (&deployment["metadata"]["namespace"], &pod["serviceAccountName"]),
+        (&world.home.into(), &world.account.into())
+    );
     let [container] = pod["containers"].as_array().unwrap().as_slice() else { panic!("one container") };
     assert!(container.get("command").is_none(), "the image says what is run");
     let mut variables = Vec::new();
     for variable in container["env"].as_array().into_iter().flatten() {
         let value = match variable.pointer("/valueFrom/fieldRef/fieldPath").and_then(Value::as_str) {
-            Some("metadata.namespace") => home.clone(),
+            Some("metadata.namespace") => world.home.to_owned(),
             Some(other) => panic!("nothing is known of {other}"),
             None => text(&variable["value"]),
         };
