@@ -97,9 +97,8 @@ impl Grants {
 
     async fn bind(&self, namespace: &str, role: &str) -> String {
         if self.is_namespaced {
-            let file = "deploy/rbac";
             return format!(
-                "add the rules of {role} ({file}) to its Role in namespace {namespace}, as `registry-sts rbac --namespaced` prints them"
+                "add the rules of {role} (deploy/rbac) to its Role in namespace {namespace}, as `registry-sts rbac --namespaced` prints them"
             );
         }
         let subject = self.subject().await;

@@ -80,7 +80,7 @@ impl Feature {
         match self {
             Self::Cluster => "cluster, by the install",
             Self::Leader => "its own namespace, by the install",
-            _ => "namespace, by its owner",
+            Bundle | Output | Mint | Annotate | Rollout | Restart | Restore => "namespace, by its owner",
         }
     }
 
@@ -103,33 +103,14 @@ impl Feature {
     pub fn rules(self) -> &'static [Rule] {
         match self {
             Self::Cluster => CLUSTER,
-            Self::Leader => {
-                const RULES: &[Rule] = &[rule(
-                    "coordination.k8s.io",
-                    &["leases"],
-                    &["get", "create", "update"],
-                    "take and renew the Lease that says which process acts",
-                )];
-                RULES
-            }
+            Self::Leader => LEADER,
             Self::Bundle => BUNDLE,
             Self::Output => OUTPUT,
             Self::Mint => MINT,
-            Self::Annotate => {
-                const RULES: &[Rule] =
-                    &[rule("", &["serviceaccounts"], &["patch"], "add eks.amazonaws.com/role-arn where it is missing")];
-                RULES
-            }
+            Self::Annotate => ANNOTATE,
             Self::Rollout => ROLLOUT,
             Self::Restart => RESTART,
-            Self::Restore => {
-                const RULES: &[Rule] = &[
-                    rule("", &["secrets"], &["create"], "keep what stands in the bundle before the first write"),
-                    rule("", &["secrets"], &["patch"], "keep what a later write is to write over, too"),
-                    rule("", &["secrets"], &["delete"], "remove that once it was put back"),
-                ];
-                RULES
-            }
+            Self::Restore => RESTORE,
         }
     }
 }
@@ -162,6 +143,13 @@ const CLUSTER: &[Rule] = &[
     },
 ];
 
+const LEADER: &[Rule] = &[rule(
+    "coordination.k8s.io",
+    &["leases"],
+    &["get", "create", "update"],
+    "take and renew the Lease that says which process acts",
+)];
+
 const READ_SECRETS: [Rule; 2] = [
     rule("", &["secrets"], &["get"], "read the access key and the config bundle"),
     rule("", &["secrets"], &["list", "watch"], "see at once that one of them changed (metadata only)"),
@@ -182,6 +170,9 @@ const MINT: &[Rule] = &[
     rule("", &["serviceaccounts/token"], &["create"], "assume the role as Quay's pods will"),
 ];
 
+const ANNOTATE: &[Rule] =
+    &[rule("", &["serviceaccounts"], &["patch"], "add eks.amazonaws.com/role-arn where it is missing")];
+
 const SEE_PODS: Rule = rule("", &["pods"], &["list"], "see that none is older than the write (metadata only)");
 
 const ROLLOUT: &[Rule] = &[rule("apps", WORKLOADS, &["get"], "see whether what runs Quay is rolled out"), SEE_PODS];
@@ -190,6 +181,12 @@ const RESTART: &[Rule] = &[
     rule("apps", WORKLOADS, &["get"], "see whether what runs Quay is rolled out"),
     rule("apps", WORKLOADS, &["patch"], "roll it, as kubectl rollout restart does"),
     SEE_PODS,
+];
+
+const RESTORE: &[Rule] = &[
+    rule("", &["secrets"], &["create"], "keep what stands in the bundle before the first write"),
+    rule("", &["secrets"], &["patch"], "keep what a later write is to write over, too"),
+    rule("", &["secrets"], &["delete"], "remove that once it was put back"),
 ];
 
 /// All rights as a table in Markdown: feature, rule, why.

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use crate::harness::audit::requests;
 use crate::harness::operator::Operator;
-use crate::harness::world::{World, apply, eventually};
+use crate::harness::world::{World, apply, condition, eventually};
 
 const CONFIG: &str = "DB_URI: postgresql://quay:hunter2-of-the-database@db/quay\n";
 
@@ -76,4 +76,24 @@ async fn a_namespace_that_it_may_not_see_holds_up_no_other_until_it_may() {
     two.bind("registry-sts").await;
     two.grant().await;
     two.until_ready("example").await;
+}
+
+#[tokio::test]
+async fn what_it_lacks_it_asks_for_without_roles_of_the_cluster_which_are_not_there() {
+    let mut world = World::new().await;
+    account(&world, "registry-sts-lacking").await;
+    world.account = "registry-sts-lacking";
+    world.bind("registry-sts").await;
+    world.grant().await;
+    let iam = world.iam("a").await;
+    world.put_bundle("bundle", CONFIG).await;
+    let location = json!({"name": "default", "bucket": iam.bucket, "region": "us-east-1",
+        "auth": {"webIdentity": {"serviceAccountName": "example-quay-app", "roleArn": iam.role_arn}}});
+    world.put_resource("example", "bundle", &[location]).await;
+    let _operator = Operator::start(&world).await;
+    let told =
+        world.until("example", "told what it lacks", |r| condition(r, "Ready").is_some_and(|c| c["status"] == "False"));
+    let message = condition(&told.await, "Ready").unwrap()["message"].to_string();
+    let fix = format!("add the rules of registry-sts-mint (deploy/rbac) to its Role in namespace {}", world.namespace);
+    assert!(message.contains(&fix) && !message.contains("rolebinding"), "{message}");
 }
