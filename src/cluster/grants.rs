@@ -96,13 +96,14 @@ impl Grants {
     }
 
     async fn bind(&self, namespace: &str, role: &str) -> String {
-        if self.is_namespaced {
-            return format!(
-                "add the rules of {role} (deploy/rbac) to its Role in namespace {namespace}, as `registry-sts rbac --namespaced` prints them"
-            );
-        }
         let subject = self.subject().await;
-        format!("kubectl -n {namespace} create rolebinding {role} --clusterrole={role} {subject}")
+        let command = format!("kubectl -n {namespace} create rolebinding {role} --clusterrole={role} {subject}");
+        // An operator of namespaces may have been installed without the roles of the cluster.
+        if self.is_namespaced {
+            format!("{command}  # if there is no such ClusterRole: registry-sts rbac --namespaced")
+        } else {
+            command
+        }
     }
 
     async fn subject(&self) -> &str {
