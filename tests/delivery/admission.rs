@@ -6,7 +6,7 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::api::{Api, DeleteParams, PostParams};
 use serde_json::{Value, json};
 
-use crate::cluster::alone;
+use crate::cluster::{alone, with_namespace};
 use crate::files::kustomized;
 use crate::harness::world::{World, apply, eventually};
 use crate::kubectl::kubectl;
@@ -69,9 +69,7 @@ async fn may(world: &World, user: &str, verb: &str, resource: &str) -> bool {
 #[tokio::test]
 async fn who_may_edit_or_view_a_namespace_may_do_so_with_its_quaystorages() {
     let _alone = alone().await;
-    let world = World::bare("people".into()).await;
-    world.plane.start_controllers().await;
-    world.put_namespace().await;
+    let world = with_namespace("people").await;
     kubectl(&world, &["apply", "--server-side", "-f", "deploy/rbac/people.yaml"], "");
     for role in ["admin", "edit", "view"] {
         let (bound, user) = (format!("--clusterrole={role}"), format!("--user=somebody-who-may-{role}"));

@@ -17,6 +17,22 @@ pub(crate) async fn alone() -> MutexGuard<'static, ()> {
     ONE.lock().await
 }
 
+/// A world with its namespace, in which nothing is installed, and the controllers that end namespaces and make pods of
+/// Deployments.
+pub(crate) async fn with_namespace(name: &str) -> World {
+    let world = World::bare(name.to_owned()).await;
+    world.plane.start_controllers().await;
+    world.put_namespace().await;
+    world
+}
+
+/// Deletes the resources of the world's namespace, and what was granted there.
+pub(crate) fn delete_resources_and_grants(world: &World) {
+    let resources = ["-n", &world.namespace, "delete", "quaystorage", "--all", "--wait=true", "--timeout=60s"];
+    kubectl(world, &resources, "");
+    kubectl(world, &["delete", "rolebindings,roles", "-A", "-l", "app.kubernetes.io/part-of=registry-sts"], "");
+}
+
 /// What lets the operator at the world's namespace, as its verb prints it.
 pub(crate) fn rbac(world: &World, flags: &[&str]) -> String {
     let account = format!("{}/{}", world.home, world.account);
@@ -30,7 +46,7 @@ const KINDS: &str = "namespaces,customresourcedefinitions,clusterroles,clusterro
     replicasets,pods,networkpolicies,poddisruptionbudgets,leases,secrets,configmaps";
 
 /// Everything in the cluster that has our name in its own, or is in the operator's namespace.
-pub(crate) fn traces(world: &World) -> BTreeSet<String> {
+fn traces(world: &World) -> BTreeSet<String> {
     let all: Value = serde_json::from_str(&kubectl(world, &["get", "-A", "-o", "json", KINDS], "")).unwrap();
     let ours = |object: &&Value| {
         let text = |field: &str| object["metadata"][field].as_str().unwrap_or_default().to_owned();
@@ -39,12 +55,7 @@ pub(crate) fn traces(world: &World) -> BTreeSet<String> {
     all["items"].as_array().unwrap().iter().filter(ours).map(identity).collect()
 }
 
-/// Waits until that is all that is left.
-pub(crate) async fn until_left(world: &World, expected: &[&str]) {
-    let expected: BTreeSet<String> = expected.iter().map(|object| (*object).to_owned()).collect();
-    eventually(&format!("nothing is left but {expected:?}"), || async {
-        let left = traces(world);
-        (left == expected).then_some(())
-    })
-    .await;
+/// Waits until nothing of that is left.
+pub(crate) async fn until_nothing_is_left(world: &World) {
+    eventually("nothing is left", || async { traces(world).is_empty().then_some(()) }).await;
 }

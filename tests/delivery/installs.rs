@@ -5,7 +5,7 @@ use std::process::Command;
 use kube::api::Api;
 use serde_json::Value;
 
-use crate::cluster::{alone, rbac, until_left};
+use crate::cluster::{alone, delete_resources_and_grants, rbac, until_nothing_is_left, with_namespace};
 use crate::files::{documents, identity, kustomized, printed, root, tool};
 use crate::harness::audit::requests;
 use crate::harness::operator::Operator;
@@ -67,14 +67,6 @@ fn delete(world: &World, objects: &[Value]) {
     kubectl(world, &["delete", "--wait=true", "--timeout=60s", "-f", "-"], &as_yaml(objects));
 }
 
-async fn with_namespace(name: &str) -> World {
-    let world = World::bare(name.to_owned()).await;
-    // They end namespaces, and make pods of Deployments.
-    world.plane.start_controllers().await;
-    world.put_namespace().await;
-    world
-}
-
 #[tokio::test]
 async fn the_default_install_by_kustomize_works_where_it_was_granted_and_leaves_nothing_but_the_bundle() {
     let _alone = alone().await;
@@ -85,11 +77,9 @@ async fn the_default_install_by_kustomize_works_where_it_was_granted_and_leaves_
     grant(&world, &["--bundle", "bundle"]);
     works(&world, &mut operator, &[]).await;
 
-    kubectl(&world, &["-n", "kustomize", "delete", "quaystorage", "--all", "--wait=true", "--timeout=60s"], "");
-    let granted = ["delete", "rolebindings,roles", "-A", "-l", "app.kubernetes.io/part-of=registry-sts"];
-    kubectl(&world, &granted, "");
+    delete_resources_and_grants(&world);
     delete(&world, &objects);
-    until_left(&world, &[]).await;
+    until_nothing_is_left(&world).await;
     assert!(world.config("bundle").await.contains("STSS3Storage"), "Quay goes on as it was");
 }
 
@@ -102,7 +92,7 @@ async fn the_install_for_all_secrets_needs_nothing_of_a_namespaces_owner() {
     let mut operator = pod::start(&mut world, deployment(&objects)).await;
     works(&world, &mut operator, &[]).await;
     delete(&world, &objects);
-    until_left(&world, &[]).await;
+    until_nothing_is_left(&world).await;
 }
 
 #[tokio::test]
@@ -133,7 +123,7 @@ async fn the_namespaced_install_works_in_its_namespace_and_can_read_no_secret_of
     kubectl(&world, &["-n", "quay", "delete", "lease", "registry-sts"], "");
     kubectl(&world, &["delete", "-k", "crds"], "");
     kubectl(&world, &["delete", "namespace", "quay", "--wait=true", "--timeout=60s"], "");
-    until_left(&world, &[]).await;
+    until_nothing_is_left(&world).await;
 }
 
 #[tokio::test]
@@ -166,14 +156,13 @@ async fn the_chart_installs_an_operator_that_works_and_uninstalls_all_but_the_de
     grant(&world, &[]);
     works(&world, &mut operator, &[]).await;
 
-    kubectl(&world, &["-n", "helm", "delete", "quaystorage", "--all", "--wait=true", "--timeout=60s"], "");
-    kubectl(&world, &["delete", "rolebindings,roles", "-A", "-l", "app.kubernetes.io/part-of=registry-sts"], "");
+    delete_resources_and_grants(&world);
     helm(&world, &["uninstall", "registry-sts", "-n", "registry-sts", "--wait"]);
     // The definition is kept, for with it all QuayStorages would go.
     kubectl(&world, &["get", "crd", "quaystorages.registry-sts.dev"], "");
     kubectl(&world, &["delete", "crd", "quaystorages.registry-sts.dev"], "");
     kubectl(&world, &["delete", "namespace", "registry-sts", "--wait=true", "--timeout=60s"], "");
-    until_left(&world, &[]).await;
+    until_nothing_is_left(&world).await;
 }
 
 #[tokio::test]
@@ -189,10 +178,9 @@ async fn what_olm_makes_of_the_bundle_works_with_the_policies_beside_it() {
     grant(&world, &["--bundle", "bundle"]);
     works(&world, &mut operator, &[]).await;
 
-    kubectl(&world, &["-n", "olm", "delete", "quaystorage", "--all", "--wait=true", "--timeout=60s"], "");
-    kubectl(&world, &["delete", "rolebindings,roles", "-A", "-l", "app.kubernetes.io/part-of=registry-sts"], "");
+    delete_resources_and_grants(&world);
     delete(&world, &objects);
     kubectl(&world, &["delete", "--wait=true", "--timeout=60s", "-k", "deploy/olm/policies"], "");
     kubectl(&world, &["delete", "namespace", "registry-sts", "--wait=true", "--timeout=60s"], "");
-    until_left(&world, &[]).await;
+    until_nothing_is_left(&world).await;
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::json;
 
-use crate::cluster::{alone, rbac, until_left};
+use crate::cluster::{alone, delete_resources_and_grants, rbac, until_nothing_is_left, with_namespace};
 use crate::console::{Block, blocks};
 use crate::files::{kustomized, root, text};
 use crate::harness::world::{World, eventually};
@@ -39,9 +39,7 @@ async fn make_role(world: &World, folder: &Path) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_follows_the_first_page_gets_a_registry_with_a_role_and_rotates_its_key() {
     let _alone = alone().await;
-    let world = World::bare("paged".into()).await;
-    world.plane.start_controllers().await;
-    world.put_namespace().await;
+    let world = with_namespace("paged").await;
     world.put_bundle("paged-bundle", CONFIG).await;
     world.plane.aws("iam", "create_user", json!({"UserName": "paged-user"})).await;
     let page = text(FIRST);
@@ -95,18 +93,15 @@ async fn who_follows_the_first_page_gets_a_registry_with_a_role_and_rotates_its_
     assert!(String::from_utf8_lossy(&plugin.stdout).contains("assume role"));
 
     running.unwrap().ends();
-    kubectl(&world, &["-n", "paged", "delete", "quaystorage", "--all", "--wait=true", "--timeout=60s"], "");
-    kubectl(&world, &["delete", "roles,rolebindings", "-A", "-l", "app.kubernetes.io/part-of=registry-sts"], "");
+    delete_resources_and_grants(&world);
     kubectl(&world, &["delete", "--wait=true", "--timeout=60s", "-k", "deploy/default"], "");
-    until_left(&world, &[]).await;
+    until_nothing_is_left(&world).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_follows_the_last_page_has_nothing_left_but_what_it_says() {
     let _alone = alone().await;
-    let mut world = World::bare("quay".into()).await;
-    world.plane.start_controllers().await;
-    world.put_namespace().await;
+    let mut world = with_namespace("quay").await;
     kubectl(&world, &["apply", "--server-side", "-k", "deploy/default"], "");
     let objects = kustomized("deploy/default");
     let deployment = objects.iter().find(|object| object["kind"] == "Deployment").unwrap();
@@ -140,7 +135,7 @@ async fn who_follows_the_last_page_has_nothing_left_but_what_it_says() {
         }
     }
     assert_eq!(typed, 6, "the blocks of the page");
-    until_left(&world, &[]).await;
+    until_nothing_is_left(&world).await;
     assert!(world.config("bundle").await.contains("STSS3Storage"), "the bundle keeps its entry");
     let definition = ended(&world, &["get", "quaystorages", "-A"], "");
     assert!(!definition.is_success, "nobody knows of QuayStorages");
@@ -161,9 +156,7 @@ fn others() -> Vec<&'static str> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_the_other_pages_tell_to_type_at_a_cluster_can_be_typed() {
     let _alone = alone().await;
-    let world = World::bare("quay".into()).await;
-    world.plane.start_controllers().await;
-    world.put_namespace().await;
+    let world = with_namespace("quay").await;
     kubectl(&world, &["create", "namespace", "argocd"], "");
     let iam = world.iam("others").await;
     world.put_key("quay-user", &iam.key).await;
@@ -203,5 +196,5 @@ async fn what_the_other_pages_tell_to_type_at_a_cluster_can_be_typed() {
     kubectl(&world, &["delete", "-k", "deploy/overlays/namespaced"], "");
     kubectl(&world, &["delete", "--wait=true", "--timeout=60s", "-k", "deploy/default"], "");
     kubectl(&world, &["delete", "namespace", "quay", "argocd", "--wait=true", "--timeout=60s"], "");
-    until_left(&world, &[]).await;
+    until_nothing_is_left(&world).await;
 }

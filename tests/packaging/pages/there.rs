@@ -1,5 +1,5 @@
 //! Whatever a command names is there: the program, its flags, paths of the repository, roles of deploy/, fields of a
-//! QuayStorage. Those that ask an API server are not run here; tests/delivery runs those of the first page.
+//! QuayStorage. Those that ask an API server are not run here but in tests/delivery.
 
 use std::collections::{BTreeMap, BTreeSet};
 
