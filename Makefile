@@ -4,6 +4,8 @@ PYTHON ?= python3
 
 TOOLS = kubectl kustomize helm opm operator-verify promtool argocd-health kstatus
 
+CRDS = quaystorages storageidentities identitypolicies
+
 .PHONY: help build image generate check test bench demo fuzz audit
 
 help: ## Show this list
@@ -16,8 +18,7 @@ image: ## Build the container image and its SBOM, below target/image; ARCH="amd6
 	$(PYTHON) deploy/image/build.py $(ARCH:%=--arch %)
 
 generate: ## Write what is made from something else: crds/, the chart's copies, the OLM bundle, docs/api.md
-	cargo run --quiet --locked -- crd > crds/quaystorages.yaml.new
-	mv crds/quaystorages.yaml.new crds/quaystorages.yaml
+	for crd in $(CRDS); do cargo run --quiet --locked -- crd $$crd > crds/$$crd.yaml.new && mv crds/$$crd.yaml.new crds/$$crd.yaml || exit 1; done
 	$(PYTHON) deploy/helm/generate.py
 	$(PYTHON) deploy/olm/generate.py
 	$(PYTHON) docs/generate.py
@@ -26,7 +27,7 @@ check: ## Formatting, lints, documentation, generated files
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items --quiet
-	cargo run --quiet --locked -- crd | diff crds/quaystorages.yaml - || { echo 'crds/ is stale: run make generate'; exit 1; }
+	for crd in $(CRDS); do cargo run --quiet --locked -- crd $$crd | diff crds/$$crd.yaml - || { echo 'crds/ is stale: run make generate'; exit 1; }; done
 	$(PYTHON) deploy/helm/generate.py --check
 	$(PYTHON) deploy/olm/generate.py --check
 	$(PYTHON) docs/generate.py --check

@@ -24,6 +24,8 @@ pub mod consumer;
 pub mod controller;
 /// PURE: a hash of several texts.
 pub mod fingerprint;
+/// PURE: users, roles and keys that are made: what they are to be, and the steps there.
+pub mod identity;
 pub mod leadership;
 /// PURE: manifests as people write them.
 pub mod manifests;

@@ -1,6 +1,7 @@
 //! IAM policy documents with the least privilege that Quay gets by with: what a role may do, and who may assume it.
 
 pub mod location;
+pub mod operator;
 pub mod principal;
 
 use serde_json::{Value, json};
@@ -50,18 +51,24 @@ impl Storage<'_> {
 
     /// What the role may do: nothing but what Quay does, in this bucket of this account, below this path.
     pub fn permissions(&self) -> Value {
+        document(&self.statements(""))
+    }
+
+    /// The statements of it; within one document each `Sid` is to occur once.
+    fn statements(&self, which: &str) -> Vec<Value> {
         let here = json!({"StringEquals": {"aws:ResourceAccount": self.account}});
+        let sid = |what: &str| format!("{what}{which}");
         let mut statements = vec![
-            json!({"Sid": "QuayBucket", "Effect": "Allow", "Action": BUCKET_ACTIONS,
+            json!({"Sid": sid("QuayBucket"), "Effect": "Allow", "Action": BUCKET_ACTIONS,
                    "Resource": self.bucket_arn(), "Condition": here}),
-            json!({"Sid": "QuayBlobs", "Effect": "Allow", "Action": OBJECT_ACTIONS,
+            json!({"Sid": sid("QuayBlobs"), "Effect": "Allow", "Action": OBJECT_ACTIONS,
                    "Resource": self.objects_arn(), "Condition": here}),
         ];
         statements.extend(self.kms_key_arn.map(|key| {
-            json!({"Sid": "QuayKey", "Effect": "Allow", "Action": KEY_ACTIONS, "Resource": key,
+            json!({"Sid": sid("QuayKey"), "Effect": "Allow", "Action": KEY_ACTIONS, "Resource": key,
                    "Condition": {"StringEquals": {"kms:ViaService": self.s3_service()}}})
         }));
-        document(&statements)
+        statements
     }
 
     /// What the bucket's own policy has to add where the role is of another account.
@@ -94,6 +101,19 @@ impl Storage<'_> {
             self.objects_arn()
         };
         json!({"Effect": "Allow", "Action": action, "Resource": resource}).to_string()
+    }
+}
+
+/// What a role that opens several storages may do: in each what it may do in one.
+pub fn permissions_of(storages: &[Storage<'_>]) -> Value {
+    match storages {
+        [one] => one.permissions(),
+        several => {
+            let each = several.iter().enumerate();
+            document(
+                &each.flat_map(|(index, storage)| storage.statements(&(index + 1).to_string())).collect::<Vec<_>>(),
+            )
+        }
     }
 }
 

@@ -223,6 +223,60 @@ reasons! {
     WorkloadUnreadable: Waits,
     /// A workload of `spec.restart` does not mount the bundle.
     BundleNotMounted: Edit,
+    /// The `StorageIdentity` of `auth.identityRef` does not exist.
+    IdentityMissing: Waits,
+    /// The `StorageIdentity` has no role, or no key, yet.
+    IdentityPending: Waits,
+    /// The operator was started without identities.
+    IdentitiesDisabled: Edit,
+
+    /// User, role and key are as intended.
+    Provisioned: None,
+    /// User, role or key are being made.
+    Provisioning: Waits,
+    /// No `IdentityPolicy` allows what is asked for.
+    IdentityNotAllowed: Edit,
+    /// The `IdentityPolicy` allows no more of them.
+    TooManyIdentities: Edit,
+    /// The user or the role is somebody else's.
+    IdentityTaken: Edit,
+    /// IAM refuses what the operator's own policy is to allow.
+    IamForbidden: Waits,
+    /// IAM did not answer, or not in a way that is known.
+    IamUnanswered: Waits,
+    /// IAM does not know the fresh user yet that the role is to trust.
+    PrincipalPending: Waits,
+    /// The operator has no AWS identity of its own.
+    NoAwsIdentity: Waits,
+    /// The issuer of the cluster's tokens is not known.
+    IssuerUnknown: Waits,
+    /// The account has no identity provider for the cluster's tokens.
+    ProviderMissing: Waits,
+    /// The Secret that the key is to be put into is somebody else's.
+    KeySecretTaken: Edit,
+    /// The operator may not write the Secret that the key is to be put into.
+    KeySecretUnwritable: Waits,
+    /// The user has two keys, and one of them is not the operator's.
+    ForeignKey: Edit,
+    /// The user has two keys, and neither may be deleted.
+    NoRoomForKey: Waits,
+    /// One key, in the Secret.
+    RotationSettled: None,
+    /// A new key is being made, proven and put into the Secret.
+    MakingKey: Waits,
+    /// Somebody does not have the new key yet.
+    WaitingForConsumers: Waits,
+    /// The old key works until it is certain that nobody uses it.
+    KeepingOldKey: Waits,
+    /// Nobody can say whether the old key is used: somebody has to.
+    ConfirmationNeeded: Edit,
+    /// The old key is inactive, and is deleted if nobody misses it.
+    OldKeyInactive: Waits,
+    /// The old key was deactivated and missed, and works again.
+    OldKeyStillUsed: Waits,
+    /// A `QuayStorage` refers to the `StorageIdentity` that is to go.
+    InUse: Waits,
+
     /// Somebody else wrote the bundle at the same time.
     Raced: Waits,
     /// The API server refused the change of the bundle.

@@ -163,7 +163,7 @@ fn location(
 
 fn by_key() -> Auth {
     let secret_ref = SecretRef { name: String::new() };
-    Auth { access_key: Some(KeyReference { secret_ref }), web_identity: None }
+    Auth { access_key: Some(KeyReference { secret_ref }), web_identity: None, identity_ref: None }
 }
 
 fn by_account(of: &Of<'_>, remarks: &mut Vec<String>) -> Auth {
@@ -176,5 +176,5 @@ fn by_account(of: &Of<'_>, remarks: &mut Vec<String>) -> Auth {
         role_arn: None,
         annotate_service_account: false,
     };
-    Auth { access_key: None, web_identity: Some(identity) }
+    Auth { access_key: None, web_identity: Some(identity), identity_ref: None }
 }

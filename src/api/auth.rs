@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 #[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
-    validation = Rule::new("has(self.accessKey) != has(self.webIdentity)").message("give exactly one of accessKey (an IAM user's key) and webIdentity (the token of a service account)"),
+    validation = Rule::new("[has(self.accessKey), has(self.webIdentity), has(self.identityRef)].filter(given, given).size() == 1").message("give exactly one of accessKey (an IAM user's key), webIdentity (the token of a service account) and identityRef (a StorageIdentity)"),
 )]
 pub struct Auth {
     /// An IAM user's access key, which Quay keeps in its configuration.
@@ -21,6 +21,23 @@ pub struct Auth {
     /// annotation `eks.amazonaws.com/role-arn`, and the cluster a pod identity webhook.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub web_identity: Option<WebIdentity>,
+
+    /// A StorageIdentity of the same namespace: the operator makes and rotates what is needed, and it says the role, the
+    /// Secret with the key, or the service account.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identity_ref: Option<IdentityRef>,
+}
+
+/// A StorageIdentity of the same namespace.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct IdentityRef {
+    /// The StorageIdentity's name.
+    #[schemars(length(min = 1, max = 253))]
+    #[x_kube(
+        validation = Rule::new("self.matches('^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$')").message("identityRef.name must be the name of a StorageIdentity in this namespace: lower-case letters, digits, '-' and '.'"),
+    )]
+    pub name: String,
 }
 
 /// The token of a service account, for `AssumeRoleWithWebIdentity`.

@@ -1,21 +1,34 @@
 //! The custom resources as the API server stores them: serde types, CEL rules, printer columns. No logic.
 
 pub mod auth;
+pub mod identity_policy;
 pub mod quay;
 pub mod quay_storage;
 pub mod status;
+pub mod storage_identity;
 
+pub use identity_policy::IdentityPolicy;
 pub use quay_storage::{QuayStorage, QuayStorageSpec};
 pub use status::QuayStorageStatus;
+pub use storage_identity::StorageIdentity;
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{CustomResourceDefinition, JSON};
 use kube::CustomResourceExt as _;
 use serde_json::json;
 
-/// The CRD of `QuayStorage`. One that nobody has reported on yet says so by a status of no generation: without any status
-/// Flux and kpt would take it for ready.
+/// The CRD of `QuayStorage`.
 pub fn crd() -> CustomResourceDefinition {
-    let mut crd = QuayStorage::crd();
+    unreported(QuayStorage::crd())
+}
+
+/// The CRDs of this operator.
+pub fn crds() -> [CustomResourceDefinition; 3] {
+    [crd(), unreported(StorageIdentity::crd()), IdentityPolicy::crd()]
+}
+
+/// A kind of which an object that nobody has reported on yet says so by a status of no generation: without any status Flux
+/// and kpt would take it for ready.
+fn unreported(mut crd: CustomResourceDefinition) -> CustomResourceDefinition {
     let schemas =
         crd.spec.versions.iter_mut().filter_map(|version| version.schema.as_mut()?.open_api_v3_schema.as_mut());
     let statuses = schemas.filter_map(|schema| schema.properties.as_mut()?.get_mut("status"));
@@ -30,7 +43,15 @@ pub fn crd() -> CustomResourceDefinition {
 /// # Errors
 /// When a CRD cannot be serialised; the types decide that, so it does not depend on input.
 pub fn crds_as_yaml() -> Result<String, serde_yaml::Error> {
-    serde_yaml::to_string(&crd()).map(|yaml| format!("---\n{yaml}"))
+    crds().iter().map(crd_as_yaml).collect()
+}
+
+/// One of them, as a file of `crds/` holds it.
+///
+/// # Errors
+/// As of [`crds_as_yaml`].
+pub fn crd_as_yaml(crd: &CustomResourceDefinition) -> Result<String, serde_yaml::Error> {
+    serde_yaml::to_string(crd).map(|yaml| format!("---\n{yaml}"))
 }
 
 /// What is wrong with an object that cannot be decoded, without the values that the decoder quotes: somebody may have
@@ -51,8 +72,11 @@ mod tests {
 
     #[test]
     fn the_crds_in_the_repository_are_what_the_types_say() {
-        let file = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/crds/quaystorages.yaml")).unwrap();
-        assert!(file == crds_as_yaml().unwrap(), "crds/ is stale: run `make generate` and commit what it wrote");
+        for crd in crds() {
+            let path = format!("{}/crds/{}.yaml", env!("CARGO_MANIFEST_DIR"), crd.spec.names.plural);
+            let file = std::fs::read_to_string(path).unwrap();
+            assert!(file == crd_as_yaml(&crd).unwrap(), "crds/ is stale: run `make generate` and commit what it wrote");
+        }
     }
 
     #[test]
@@ -78,10 +102,12 @@ mod tests {
                 undescribed(&format!("{path}[]"), items, found);
             }
         }
-        let crd = serde_json::to_value(crd()).unwrap();
-        let schema = &crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"];
-        let mut found = Vec::new();
-        undescribed("", schema, &mut found);
-        assert_eq!(found, Vec::<String>::new());
+        for crd in crds() {
+            let crd = serde_json::to_value(crd).unwrap();
+            let schema = &crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"];
+            let mut found = Vec::new();
+            undescribed("", schema, &mut found);
+            assert_eq!(found, Vec::<String>::new());
+        }
     }
 }

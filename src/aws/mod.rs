@@ -1,7 +1,9 @@
 //! The only room that names the AWS SDK: clients, calls, and how its answers are read.
 
 mod counted;
+pub mod iam;
 mod network;
+pub mod own;
 mod read;
 pub mod s3;
 pub mod sts;
@@ -47,6 +49,7 @@ pub struct Aws {
 struct Configured {
     sts: Option<EndpointUrl>,
     s3: Option<EndpointUrl>,
+    iam: Option<EndpointUrl>,
 }
 
 /// An environment variable that names an endpoint does not hold one.
@@ -69,12 +72,13 @@ impl Configured {
         Ok(Self {
             sts: first(["AWS_ENDPOINT_URL_STS", "AWS_ENDPOINT_URL"])?,
             s3: first(["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"])?,
+            iam: first(["AWS_ENDPOINT_URL_IAM", "AWS_ENDPOINT_URL"])?,
         })
     }
 }
 
 impl Aws {
-    /// Reads the endpoints from the SDK's own variables: `AWS_ENDPOINT_URL_STS` and `AWS_ENDPOINT_URL_S3`, else
+    /// Reads the endpoints from the SDK's own variables: `AWS_ENDPOINT_URL_STS`, `…_S3` and `…_IAM`, else
     /// `AWS_ENDPOINT_URL`, unless `AWS_IGNORE_CONFIGURED_ENDPOINT_URLS` is true; without them the endpoints are AWS's.
     /// The proxy is that of `HTTPS_PROXY` and `NO_PROXY`. What changes something is sent only while the fence is open.
     ///
@@ -86,7 +90,8 @@ impl Aws {
         fence: Fence,
     ) -> Result<Self, InvalidEndpoint> {
         let configured = Configured::from_variables(variable)?;
-        let named = [&configured.sts, &configured.s3].into_iter().flatten().map(|url| url.host().to_owned());
+        let named =
+            [&configured.sts, &configured.s3, &configured.iam].into_iter().flatten().map(|url| url.host().to_owned());
         let network = Network::new(networks, named.collect(), fence);
         Ok(Self {
             http: network.http_client(None),

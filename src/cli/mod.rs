@@ -54,7 +54,7 @@ pub async fn main() -> ExitCode {
     };
     let done = match arguments.verb {
         Verb::Run(run) => run.run().await,
-        Verb::Crd(crd::Crd {}) => crd::run(),
+        Verb::Crd(crd) => crd.run(),
         Verb::Render(render) => render.run(),
         Verb::Check(check) => check.run().await,
         Verb::Policy(policy) => policy.run(),

@@ -1,6 +1,6 @@
 //! What a `QuayStorage` asks for, parsed once.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -157,6 +157,17 @@ impl Desired {
         Ok(Self { consumer, locations, replicate, preference, mode, apply, deletion_policy, interval })
     }
 
+    /// The same with locations of which it is known why they cannot be: what they refer to does not say yet.
+    #[must_use]
+    pub fn without(mut self, unknown: BTreeMap<String, Failure>) -> Self {
+        for location in &mut self.locations {
+            if let Some(failure) = unknown.get(&location.name) {
+                location.wanted = Err(failure.clone());
+            }
+        }
+        self
+    }
+
     /// The names of all Secrets that this resource refers to.
     pub fn secrets(&self) -> BTreeSet<String> {
         let keys = self.locations.iter().filter_map(|l| l.wanted.as_ref().ok()?.key_secret()).cloned();
@@ -231,6 +242,16 @@ fn too_old(location: &Location, consumer: &Consumer, mode: api::Mode) -> Result<
 }
 
 fn auth(location: &Location, consumer: &Consumer, endpoint: &Endpoint, allowed: &Allowed) -> Result<Auth, Failure> {
+    if let Some(of) = &location.auth.identity_ref {
+        // Whoever can see it has put what it says in its place.
+        return Err(Failure::new(
+            Reason::IdentityPending,
+            format!(
+                "auth.identityRef: what StorageIdentity {} says is known in the cluster alone. Ask there: registry-sts check -n <namespace> <name>",
+                of.name
+            ),
+        ));
+    }
     match (&location.auth.access_key, &location.auth.web_identity, &location.role_arn) {
         (Some(key), None, Some(arn)) => {
             let role = role("roleArn", arn)?;
@@ -246,7 +267,10 @@ fn auth(location: &Location, consumer: &Consumer, endpoint: &Endpoint, allowed: 
             Reason::InvalidSpec,
             "roleArn is given beside auth.webIdentity: put it into auth.webIdentity.roleArn, or leave it to the service account's annotation",
         )),
-        _ => Err(Failure::new(Reason::InvalidSpec, "auth has to have exactly one of accessKey and webIdentity")),
+        _ => Err(Failure::new(
+            Reason::InvalidSpec,
+            "auth has to have exactly one of accessKey, webIdentity and identityRef",
+        )),
     }
 }
 

@@ -7,6 +7,7 @@ pub mod backup;
 pub mod claim;
 pub mod contest;
 pub mod desired;
+pub mod identities;
 mod in_place;
 pub mod key;
 pub mod mark;
