@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from calls import REGION, AwsError, Caller, plain_text
 from cluster import HOST, wait_until
@@ -88,7 +88,15 @@ class AwsPeer:
 
     def age(self, bucket: str, seconds: int) -> None:
         """Makes every object of a bucket so much older."""
-        self._ask("POST", f"/age?{urlencode({'bucket': bucket, 'seconds': seconds})}")
+        self._disturb("age", bucket=bucket, seconds=seconds)
+
+    def age_keys(self, user: str, seconds: int, key: str | None = None) -> None:
+        """Makes the access keys of a user, or one of them, and their last use so much older."""
+        self._disturb("age-keys", user=user, seconds=seconds, key=key)
+
+    def flap(self, **what: Any) -> None:
+        """Has the next calls that match answered with an error; see flaps.Flap."""
+        self._disturb("flap", **what)
 
     def _make_setup_user(self) -> None:
         self.call("iam", "create_user", {"UserName": SETUP_USER})
@@ -101,13 +109,16 @@ class AwsPeer:
         key = self.call("iam", "create_access_key", {"UserName": SETUP_USER})["AccessKey"]
         self.setup_key = {"access_key": key["AccessKeyId"], "secret_key": key["SecretAccessKey"]}
 
+    def _disturb(self, request: str, **arguments: Any) -> None:
+        self._ask("POST", f"/peer/{request}", json.dumps(arguments))
+
     def _moto_api(self, method: str, path: str) -> str:
         return self._ask(method, f"/moto-api{path}")
 
-    def _ask(self, method: str, path: str) -> str:
+    def _ask(self, method: str, path: str, body: str | None = None) -> str:
         connection = http.client.HTTPConnection(HOST, self.port, timeout=30)
         try:
-            connection.request(method, path)
+            connection.request(method, path, body)
             response = connection.getresponse()
             text = response.read().decode()
         finally:

@@ -6,49 +6,36 @@ other process can take the port first.
 
 import os
 import sys
-from collections.abc import Callable, Iterable
-from datetime import timedelta
 from pathlib import Path
-from typing import Any
-from urllib.parse import parse_qs
 
-from moto.core import DEFAULT_ACCOUNT_ID
+# Python runs this with -I, which leaves its folder out. Last, lest venv.py be taken for venv.
+sys.path.append(str(Path(__file__).resolve().parent))
+
 from moto.moto_server.werkzeug_app import (
     DomainDispatcherApplication,
     MotoRequestHandler,
     create_backend_app,
 )
-from moto.s3.models import s3_backends
 from werkzeug.serving import make_server
 
-# Beside moto's own /moto-api, whose routes are fixed.
-AGE_PATH = "/age"
-
-
-class WithAge:
-    """moto, which has no other way to make an object older than it is."""
-
-    def __init__(self, moto: DomainDispatcherApplication) -> None:
-        self._moto = moto
-
-    def __call__(
-        self, environ: dict[str, Any], start_response: Callable[..., Any]
-    ) -> Iterable[bytes]:
-        if environ["PATH_INFO"] != AGE_PATH:
-            return self._moto(environ, start_response)
-        query = parse_qs(environ["QUERY_STRING"])
-        bucket = s3_backends[DEFAULT_ACCOUNT_ID]["aws"].buckets[query["bucket"][0]]
-        for key in list(bucket.keys.values()):
-            key.last_modified -= timedelta(seconds=int(query["seconds"][0]))
-        start_response("200 OK", [])
-        return [b""]
+import flaps
+import iam_enforcement
+import iam_entities
+from peer_requests import WithPeerRequests
 
 
 def main() -> None:
     port_file = Path(sys.argv[1])
+    iam_enforcement.install()
+    flaps.install()
+    iam_entities.install()
     application = DomainDispatcherApplication(create_backend_app)
     server = make_server(
-        "127.0.0.1", 0, WithAge(application), threaded=True, request_handler=MotoRequestHandler
+        "127.0.0.1",
+        0,
+        WithPeerRequests(application),
+        threaded=True,
+        request_handler=MotoRequestHandler,
     )
     # moto calls itself for a few services, and finds itself by this.
     os.environ["MOTO_PORT"] = str(server.port)

@@ -90,4 +90,10 @@ def _answer(plane: "ControlPlane", request: dict[str, Any]) -> dict[str, Any]:
         case {"peer": "age", "args": arguments}:
             plane.age(**arguments)
             return {"ok": {}}
+        case {"peer": "age-keys", "args": arguments}:
+            plane.age_keys(**arguments)
+            return {"ok": {}}
+        case {"peer": "flap", "args": arguments}:
+            plane.flap(**arguments)
+            return {"ok": {}}
     raise ValueError("not a request, see README.md")

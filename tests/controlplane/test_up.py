@@ -237,18 +237,10 @@ class Answers(unittest.TestCase):
         wrong = temporary | {"session_token": "wrong"}
         self.assertEqual(self.up.aws("sts", "get_caller_identity", wrong), "InvalidClientTokenId")
 
-    def test_where_the_peer_is_laxer_than_aws(self) -> None:
-        key = self.user("lax", policy("sts:AssumeRole", Resource="*"))
-        # AWS answers AccessDenied.
-        self.assertIn("Credentials", self.assume(key, self.arn("role", "there-is-none")))
-        # AWS answers InvalidClientTokenId.
-        self.up.aws(
-            "iam", "update_access_key",
-            UserName="lax", AccessKeyId=key["access_key"], Status="Inactive",
-        )  # fmt: skip
-        self.assertIn("Arn", self.up.aws("sts", "get_caller_identity", key))
-        # A deleted key is refused, as it should be.
-        self.up.aws("iam", "delete_access_key", UserName="lax", AccessKeyId=key["access_key"])
+    def test_keys_and_roles_that_do_not_work(self) -> None:
+        key = self.user("gone", policy("sts:AssumeRole", Resource="*"))
+        self.assertEqual(self.assume(key, self.arn("role", "there-is-none")), "AccessDenied")
+        self.up.aws("iam", "delete_access_key", UserName="gone", AccessKeyId=key["access_key"])
         self.assertEqual(self.up.aws("sts", "get_caller_identity", key), "InvalidClientTokenId")
 
     def test_recording(self) -> None:

@@ -226,6 +226,14 @@ class ControlPlane:
         """Makes what is in a bucket of the AWS peer older."""
         self._peer.age(bucket, seconds)
 
+    def age_keys(self, user: str, seconds: int, key: str | None = None) -> None:
+        """Makes the access keys of an IAM user, or the one with that id, and their use older."""
+        self._peer.age_keys(user, seconds, key)
+
+    def flap(self, **what: Any) -> None:
+        """Has the next IAM or STS calls that match answered with an error; see flaps.Flap."""
+        self._peer.flap(**what)
+
     def _started(self, child: Child) -> None:
         self._children.append(child)
         self._tell_reaper(str(child.pid))
