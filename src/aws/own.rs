@@ -2,21 +2,24 @@
 //! service account. It never proves a tenant's role.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use aws_credential_types::provider::error::CredentialsError;
-use aws_credential_types::provider::{self, ProvideCredentials, future};
 use aws_sdk_sts::config::{Credentials, SharedCredentialsProvider};
+use tokio::sync::Mutex;
 
 use super::{Aws, read};
 use crate::arn::RoleArn;
 use crate::consumer::StsEndpoint;
 use crate::place::Region;
+use crate::verdict::Answer;
 
 /// Where deploy/ mounts the Secret with which `OpenShift`'s Cloud Credential Operator answers a `CredentialsRequest`.
 pub const CREDENTIALS_FILE: &str = "/var/run/secrets/registry-sts/aws/credentials";
 /// How the sessions of the operator are called, for `CloudTrail`.
 const SESSION_NAME: &str = "registry-sts";
+/// Credentials that expire within this are not used any more.
+const MARGIN: Duration = Duration::from_mins(5);
 
 /// A role, and the file with the token that opens it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,58 +82,77 @@ impl OwnRole {
     }
 }
 
-/// Gives credentials of the operator's own role; the SDK keeps them until they are about to expire.
+/// The operator's own role, assumed whenever its credentials are about to expire.
 #[derive(Clone)]
-struct Own {
+pub struct Own {
     aws: Aws,
-    role: OwnRole,
+    assumed: Arc<Mutex<Option<(OwnRole, Credentials)>>>,
 }
 
-impl std::fmt::Debug for Own {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Own")
-    }
-}
-
-impl Aws {
-    /// Credentials of the operator's own role.
-    pub fn own(&self, role: OwnRole) -> SharedCredentialsProvider {
-        SharedCredentialsProvider::new(Own { aws: self.clone(), role })
-    }
-}
-
-impl ProvideCredentials for Own {
-    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
-    where
-        Self: 'a,
-    {
-        future::ProvideCredentials::new(self.session())
-    }
+/// Why the operator could not become who it is.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotAssumed {
+    /// It has no identity.
+    #[error("the operator has no AWS identity of its own: {0}")]
+    None(#[from] NoIdentity),
+    /// The token of its service account is not there.
+    #[error("the token of the operator's service account cannot be read: {0}")]
+    Token(PathBuf),
+    /// STS refuses it.
+    #[error("STS answered {1} when the operator assumed its own role {0}")]
+    Refused(RoleArn, Answer),
 }
 
 impl Own {
-    async fn session(&self) -> provider::Result {
-        let unread = |_| CredentialsError::provider_error("the token of the operator's service account cannot be read");
+    /// Nobody is asked yet.
+    pub fn new(aws: Aws) -> Self {
+        Self { aws, assumed: Arc::default() }
+    }
+
+    /// Its credentials, good for some minutes at least.
+    ///
+    /// # Errors
+    /// Why there are none.
+    pub async fn credentials(
+        &self,
+        variable: impl Fn(&str) -> Option<String>,
+    ) -> Result<SharedCredentialsProvider, NotAssumed> {
+        let role = OwnRole::detect(variable)?;
+        let mut assumed = self.assumed.lock().await;
+        let soon = SystemTime::now() + MARGIN;
+        if let Some((of, credentials)) = &*assumed
+            && *of == role
+            && credentials.expiry().is_some_and(|expiry| expiry > soon)
+        {
+            return Ok(SharedCredentialsProvider::new(credentials.clone()));
+        }
+        let credentials = self.assume(&role).await?;
+        *assumed = Some((role, credentials.clone()));
+        Ok(SharedCredentialsProvider::new(credentials))
+    }
+
+    /// Forgets its credentials after an answer that may be about them: the next try is made with others.
+    pub async fn forget(&self) {
+        *self.assumed.lock().await = None;
+    }
+
+    async fn assume(&self, role: &OwnRole) -> Result<Credentials, NotAssumed> {
         // The kubelet renews it.
-        let token = std::fs::read_to_string(&self.role.token_file).map_err(unread)?;
-        let at = self.role.region.clone().map_or(StsEndpoint::Global, StsEndpoint::Regional);
+        let token =
+            std::fs::read_to_string(&role.token_file).map_err(|_| NotAssumed::Token(role.token_file.clone()))?;
+        let at = role.region.clone().map_or(StsEndpoint::Global, StsEndpoint::Regional);
         let request = self
             .aws
             .sts(&self.aws.sts_url(&at), at.signing_region(), None)
             .assume_role_with_web_identity()
-            .role_arn(self.role.role.as_str())
+            .role_arn(role.role.as_str())
             .role_session_name(SESSION_NAME)
             .web_identity_token(token.trim());
-        let assumed = request.send().await.map_err(|error| {
-            CredentialsError::provider_error(format!(
-                "the operator's own role was not assumed: {:?}",
-                read::answer(&error)
-            ))
-        })?;
-        let empty = || CredentialsError::provider_error("STS gave no credentials");
-        let given = assumed.credentials.ok_or_else(empty)?;
-        let expires =
-            SystemTime::UNIX_EPOCH + Duration::from_secs(given.expiration.secs().try_into().unwrap_or_default());
+        let refused = |answer| NotAssumed::Refused(role.role.clone(), answer);
+        let assumed = request.send().await.map_err(|error| refused(read::answer(&error)))?;
+        let given = assumed.credentials.ok_or_else(|| refused(Answer::Status(200, None)))?;
+        let seconds = given.expiration.secs().try_into().unwrap_or_default();
+        let expires = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
         let (id, secret, token) = (given.access_key_id, given.secret_access_key, given.session_token);
         Ok(Credentials::new(id, secret, Some(token), Some(expires), SESSION_NAME))
     }

@@ -1,5 +1,6 @@
 //! The locations of a resource in a cluster, and who assumes their roles, read with the rights of whoever asks.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use kube::Client;
@@ -7,12 +8,12 @@ use kube::api::Api;
 use kube::core::DeserializeGuard;
 
 use super::case::{Case, Seen};
-use crate::api::{QuayStorage, without_values};
+use crate::api::{QuayStorage, StorageIdentity, without_values};
 use crate::cluster::grants::Grants;
 use crate::cluster::{ApiProblem, accounts, answered, registries, secrets};
 use crate::plan::desired::{Allowed, Auth};
 use crate::plan::source::Output;
-use crate::plan::{Desired, Source};
+use crate::plan::{Desired, Source, identities};
 use crate::resource::ResourceId;
 
 /// Why there is nothing to look at.
@@ -61,7 +62,19 @@ pub async fn cases(
             seen.output_consumer(&name, &output, &source).map_err(|failure| invalid(failure.message))?
         }
     };
-    let desired = Desired::parse(&resource.spec, consumer, allowed).map_err(|failure| invalid(failure.message))?;
+    let mut seen = HashMap::new();
+    for name in identities::names(&resource.spec) {
+        let read: Api<StorageIdentity> = Api::namespaced(client.clone(), &who.namespace);
+        let identity = match answered(read.get(name)).await {
+            Ok(identity) => identities::Seen::Found(Box::new(identity)),
+            Err(ApiProblem::NotFound) => identities::Seen::Missing,
+            Err(problem) => identities::Seen::Unreadable(problem.to_string()),
+        };
+        seen.insert(name.to_owned(), identity);
+    }
+    let (spec, unknown) = identities::resolved(&resource.spec, &seen);
+    let desired = Desired::parse(&spec, consumer, allowed).map_err(|failure| invalid(failure.message))?;
+    let desired = desired.without(&unknown);
     let mut cases = Vec::new();
     for location in &desired.locations {
         let seen = match location.wanted.as_ref().ok().map(|wanted| &wanted.auth) {

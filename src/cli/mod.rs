@@ -8,6 +8,7 @@ mod check;
 mod crd;
 mod election;
 mod files;
+mod identities;
 mod policy;
 mod progress;
 mod rbac;

@@ -7,13 +7,16 @@ use serde_json::Value;
 
 use super::files::{self, Files};
 use super::{Outcome, Problem, tell};
+use crate::identity::owner::ClusterId;
 use crate::plan::desired::Allowed;
 use crate::policy::location::{Documents, Of, Told};
+use crate::policy::operator;
 use crate::policy::principal::{AccountId, Issuer, PrincipalArn};
 
 /// Print the IAM policy documents with the least privilege: who may assume each role, and what it may do.
 ///
-/// Reads QuayStorages; of other kinds and of Secrets nothing is needed. What no manifest says stands there as a marked
+/// Reads QuayStorages; of other kinds and of Secrets nothing is needed. With --operator or --boundary it reads
+/// IdentityPolicies, and prints what the operator's own role needs to keep StorageIdentities, or the permissions boundary. What no manifest says stands there as a marked
 /// placeholder, such as `<ARN of the IAM user>`, and stderr says which flag fills it. No network.
 #[derive(clap::Args)]
 #[command(group(files::required()))]
@@ -21,7 +24,9 @@ use crate::policy::principal::{AccountId, Issuer, PrincipalArn};
   registry-sts policy -f storage.yaml --principal arn:aws:iam::123492922789:user/quay-user
   registry-sts policy -f storage.yaml --document trust --oidc-issuer https://oidc.example.com/id > trust.json
   registry-sts policy -f storage.yaml --document permissions > permissions.json
-  aws iam put-role-policy --role-name example-role --policy-name quay --policy-document file://permissions.json")]
+  aws iam put-role-policy --role-name example-role --policy-name quay --policy-document file://permissions.json
+  registry-sts policy --boundary -f identity-policy.yaml > boundary.json
+  registry-sts policy --operator -f identity-policy.yaml --cluster-id prod-eu-1 > operator.json")]
 pub(super) struct Policy {
     #[command(flatten)]
     files: Files,
@@ -32,6 +37,18 @@ pub(super) struct Policy {
     /// Print only this document, of the only location.
     #[arg(long, value_name = "DOCUMENT")]
     document: Option<Document>,
+
+    /// Print what the operator's own role has to be allowed, for the IdentityPolicies given.
+    #[arg(long, requires = "cluster_id", conflicts_with_all = ["document", "boundary"])]
+    operator: bool,
+
+    /// What the cluster is called in AWS, as `registry-sts run --cluster-id` has it.
+    #[arg(long, value_name = "ID", requires = "operator")]
+    cluster_id: Option<ClusterId>,
+
+    /// Print the permissions boundary of the only IdentityPolicy given: the most that its users and roles can do.
+    #[arg(long, conflicts_with = "document")]
+    boundary: bool,
 }
 
 /// What no manifest says.
@@ -72,6 +89,9 @@ enum Document {
 
 impl Policy {
     pub(super) fn run(self) -> Result<Outcome, Problem> {
+        if self.operator || self.boundary {
+            return self.of_policies();
+        }
         let manifests = self.files.manifests()?;
         let told = self.tell.told();
         let (mut notes, mut all, mut refused) = (BTreeSet::new(), Vec::new(), Vec::new());
@@ -113,6 +133,37 @@ impl Policy {
         writeln!(std::io::stdout(), "{printed}")?;
         for note in notes {
             tell(note);
+        }
+        Ok(Outcome::Done)
+    }
+}
+
+impl Policy {
+    fn of_policies(self) -> Result<Outcome, Problem> {
+        let manifests = self.files.any_manifests()?;
+        let policies = match manifests.identities() {
+            Ok((_, policies)) => policies,
+            Err(refused) => {
+                refused.iter().for_each(|line| tell(&line.to_string()));
+                return Ok(Outcome::Refused);
+            }
+        };
+        let printed = match (policies, &self.cluster_id) {
+            ([], _) => return Ok(Outcome::Usage("there is no IdentityPolicy among the files: add its file with -f")),
+            (policies, Some(cluster)) => operator::operator(cluster, policies.iter().map(|policy| &policy.spec)),
+            ([policy], None) => operator::boundary(&policy.spec),
+            _ => {
+                return Ok(Outcome::Usage(
+                    "there are several IdentityPolicies: --boundary prints that of one. Give one",
+                ));
+            }
+        };
+        match printed {
+            Ok(document) => writeln!(std::io::stdout(), "{}", serde_json::to_string_pretty(&document)?)?,
+            Err(failure) => {
+                tell(&failure.message);
+                return Ok(Outcome::Refused);
+            }
         }
         Ok(Outcome::Done)
     }

@@ -8,6 +8,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::election::{LeaderElection, Membership};
+use super::identities::{self, Identities};
 use super::reach::Reach;
 use super::telemetry::Telemetry;
 use super::{Outcome, Problem};
@@ -27,12 +28,14 @@ const HAND_OVER: Duration = Duration::from_millis(2500);
 /// Run the controller.
 ///
 /// The Kubernetes API server is found as kubectl finds it: the in-cluster ServiceAccount, or KUBECONFIG. AWS endpoints
-/// are AWS's own, unless AWS_ENDPOINT_URL_STS, AWS_ENDPOINT_URL_S3 or AWS_ENDPOINT_URL say otherwise. The operator has no AWS identity.
+/// are AWS's own, unless AWS_ENDPOINT_URL_STS, AWS_ENDPOINT_URL_S3 or AWS_ENDPOINT_URL say otherwise. The operator has an AWS
+/// identity of its own only for StorageIdentities (--enable-identities), and never proves a role with it.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   registry-sts run
   registry-sts run --namespace quay --namespace mirror --no-leader-election
-  registry-sts run --allow-endpoint https://minio.example.com:9000")]
+  registry-sts run --allow-endpoint https://minio.example.com:9000
+  registry-sts run --enable-identities --cluster-id prod-eu-1")]
 pub(super) struct Run {
     /// Work in this namespace only, instead of in all; repeat it for several.
     #[arg(long = "namespace", value_name = "NAMESPACE", value_parser = namespace)]
@@ -53,6 +56,9 @@ pub(super) struct Run {
     concurrency: u16,
 
     #[command(flatten)]
+    identities: Identities,
+
+    #[command(flatten)]
     telemetry: Telemetry,
 }
 
@@ -71,20 +77,25 @@ impl Run {
         end_on_signal(stop.clone())?;
 
         let config = kube::Config::infer().await.map_err(|error| no_cluster(&kube::Error::InferConfig(error)))?;
+        let namespace = config.default_namespace.clone();
         let Membership { client, fence, election } = self.election.join(config)?;
         let (metrics, health) = (Metrics::default(), Health::default());
         let aws = self.reach.aws(fence)?.counting(metrics.clone());
         self.telemetry.serve(&metrics, &health).await?;
         tracing::info!(version = env!("CARGO_PKG_VERSION"), endpoints = aws.configured_endpoints(), "started");
+        let leads = CancellationToken::new();
         let options = Options {
             namespaces: BTreeSet::from_iter(self.namespaces).into_iter().collect(),
             allowed: self.reach.allowed(),
             sts_calls_per_second: self.sts_rate,
             concurrency: self.concurrency,
+            identities: self.identities.options()?,
             metrics: metrics.clone(),
             health: health.clone(),
         };
-        let leads = CancellationToken::new();
+        if options.identities.is_some() {
+            identities::ask_for_credentials(client.clone(), namespace, leads.clone());
+        }
         tokio::spawn(tell(leads.clone(), metrics, stop.clone(), health));
         let controlled = controller::run(client, aws, options, (leads.clone(), stop.clone()));
         match election {

@@ -14,13 +14,10 @@ use serde_json::{Map, Value, json};
 
 use super::secrets::{FIELD_MANAGER, Read};
 use super::version::Version;
-use super::{ApiProblem, answered};
+use super::{ApiProblem, answered, finalizers};
 use crate::api::QuayStorage;
 use crate::plan::backup::{self, Backup, BackupSeen, FINALIZER};
 use crate::resource::ResourceId;
-
-/// How often a finalizer is tried against others who write at the same time.
-const TRIES: usize = 5;
 
 /// Reads a resource's backup; its content is none where the Secret of that name is somebody else's, or says nothing that
 /// this program wrote.
@@ -95,42 +92,20 @@ pub async fn delete(client: &Client, owner: &ResourceId, seen: &BackupSeen) -> R
 
 /// Whether a resource has the finalizer.
 pub fn has_finalizer(metadata: &ObjectMeta) -> bool {
-    metadata.finalizers.iter().flatten().any(|finalizer| finalizer == FINALIZER)
+    finalizers::has(metadata, FINALIZER)
 }
 
-/// Gives the resource the finalizer, or takes it, at the version that was observed, or at that of a look anew where that one
-/// is old: other finalizers stay in any case.
+/// Gives the resource the finalizer, or takes it.
 ///
 /// # Errors
-/// What the API server answered instead; `NotFound` if it is gone, or another of its name is there.
+/// As of [`finalizers::set`].
 pub async fn set_finalizer(
     client: &Client,
     owner: &ResourceId,
     metadata: &ObjectMeta,
     present: bool,
 ) -> Result<ObjectMeta, ApiProblem> {
-    let resources: Api<QuayStorage> = Api::namespaced(client.clone(), &owner.namespace);
-    let params = PatchParams { field_manager: Some(FIELD_MANAGER.into()), ..PatchParams::default() };
-    let mut seen = metadata.clone();
-    for _ in 0..TRIES {
-        let others = seen.finalizers.iter().flatten().filter(|finalizer| *finalizer != FINALIZER);
-        let finalizers: Vec<&str> = others.map(String::as_str).chain(present.then_some(FINALIZER)).collect();
-        let patch = json!({"metadata": {
-            "uid": seen.uid, "resourceVersion": seen.resource_version, "finalizers": finalizers,
-        }});
-        // As metadata alone: an object that cannot be decoded may go, too.
-        match answered(resources.patch_metadata(&owner.name, &params, &Patch::Merge(&patch))).await {
-            Err(ApiProblem::Conflict) => seen = answered(resources.get_metadata(&owner.name)).await?.metadata,
-            answer => return Ok(answer?.metadata),
-        }
-        if seen.uid != metadata.uid {
-            return Err(ApiProblem::NotFound);
-        }
-        if has_finalizer(&seen) == present {
-            return Ok(seen);
-        }
-    }
-    Err(ApiProblem::Conflict)
+    finalizers::set::<QuayStorage>(client, owner, metadata, (FINALIZER, present)).await
 }
 
 fn secrets(client: &Client, owner: &ResourceId) -> Api<Secret> {

@@ -67,6 +67,11 @@ impl Grants {
         self.bind(namespace, "registry-sts-annotate").await
     }
 
+    /// The command that lets the operator put access keys into Secrets of a namespace.
+    pub async fn key(&self, namespace: &str) -> String {
+        self.bind(namespace, "registry-sts-key").await
+    }
+
     /// The command that lets the operator see what runs Quay in a namespace.
     pub async fn rollout(&self, namespace: &str) -> String {
         self.bind(namespace, "registry-sts-rollout").await

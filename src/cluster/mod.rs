@@ -3,8 +3,12 @@
 
 pub mod accounts;
 pub mod backups;
+pub mod credentials_request;
 pub mod fenced;
+pub mod finalizers;
 pub mod grants;
+pub mod issuer;
+pub mod key_secrets;
 pub mod namespaces;
 pub mod outputs;
 pub mod registries;

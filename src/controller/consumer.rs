@@ -1,8 +1,12 @@
 //! Whose bundle a resource speaks of: the Quay that reads it, as the resource or its `QuayRegistry` says.
 
+use std::collections::HashMap;
+
 use super::Context;
 use crate::api::QuayStorage;
 use crate::cluster::registries::Look;
+use crate::consumer::Consumer;
+use crate::plan::identities::{Seen, are_referred_to, names, resolved};
 use crate::plan::source::Output;
 use crate::plan::{Desired, Source};
 use crate::reason::Failure;
@@ -21,7 +25,30 @@ pub(super) enum Undesired {
 
 /// What a resource asks for, of the Quay that reads its bundle.
 pub(super) async fn desired(context: &Context, who: &ResourceId, resource: &QuayStorage) -> Result<Desired, Undesired> {
-    let consumer = match Source::parse(&resource.spec).map_err(Undesired::Invalid)? {
+    let consumer = consumer(context, who, resource).await?;
+    if !are_referred_to(&resource.spec) {
+        return Desired::parse(&resource.spec, consumer, &context.allowed).map_err(Undesired::Invalid);
+    }
+    let mut seen = HashMap::new();
+    for name in names(&resource.spec) {
+        let identity = match &context.identities {
+            Some(identities) => identities.seen(&who.namespace, name).ok_or(Undesired::Starting)?,
+            None => Seen::Disabled,
+        };
+        seen.insert(name.to_owned(), identity);
+    }
+    let (spec, unknown) = resolved(&resource.spec, &seen);
+    let desired = Desired::parse(&spec, consumer, &context.allowed).map_err(Undesired::Invalid)?;
+    Ok(desired.without(&unknown))
+}
+
+/// The Quay that reads a resource's bundle.
+pub(super) async fn consumer(
+    context: &Context,
+    who: &ResourceId,
+    resource: &QuayStorage,
+) -> Result<Consumer, Undesired> {
+    Ok(match Source::parse(&resource.spec).map_err(Undesired::Invalid)? {
         Source::Secret(consumer) => {
             context.registries.forget(who);
             *consumer
@@ -37,8 +64,7 @@ pub(super) async fn desired(context: &Context, who: &ResourceId, resource: &Quay
             let seen = seen(context, who, &name).await.ok_or(Undesired::Starting)?;
             seen.output_consumer(&name, &output, &source).map_err(Undesired::Unresolved)?
         }
-    };
-    Desired::parse(&resource.spec, consumer, &context.allowed).map_err(Undesired::Invalid)
+    })
 }
 
 async fn seen(context: &Context, who: &ResourceId, name: &str) -> Option<RegistrySeen> {

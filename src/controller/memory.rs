@@ -200,6 +200,7 @@ pub(super) struct LocationInput {
     pub(super) principal: Option<Version>,
     pub(super) proof: ProofInput,
     pub(super) claimed_by: Option<String>,
+    pub(super) identity: Option<Box<str>>,
 }
 
 /// What a plan depends on in a proof: whether there is one, not when it was made.

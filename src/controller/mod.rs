@@ -7,6 +7,7 @@ mod consumer;
 mod doubt;
 mod ending;
 mod events;
+mod identities;
 mod memory;
 mod observe;
 mod output;
@@ -51,6 +52,8 @@ use crate::resource::ResourceId;
 use crate::telemetry::health::Health;
 use crate::telemetry::metrics::{Metrics, PassOutcome};
 use events::Events;
+use identities::Identities;
+pub use identities::IdentityOptions;
 use memory::Memory;
 use resources::{Resources, Told};
 use shared_keys::SharedKeys;
@@ -75,6 +78,8 @@ pub struct Options {
     pub sts_calls_per_second: u32,
     /// How many resources are passed over at the same time, and how many proofs are made.
     pub concurrency: u16,
+    /// What is said of identities, if they are kept.
+    pub identities: Option<IdentityOptions>,
     /// Where it is counted what is done.
     pub metrics: Metrics,
     /// Where it is told that it is done.
@@ -96,7 +101,9 @@ struct Context {
     events: Events,
     keys: SharedKeys,
     resources: Resources,
+    identities: Option<Identities>,
     allowed: Allowed,
+    trigger: mpsc::UnboundedSender<ResourceId>,
     metrics: Metrics,
     health: Health,
     memories: Mutex<HashMap<ResourceId, Box<Memory>>>,
@@ -121,6 +128,12 @@ impl Context {
         }
     }
 
+    /// A resource is to be passed over.
+    fn pass_over(&self, who: ResourceId) {
+        // Who does not listen any more is about to end.
+        let _ = self.trigger.send(who);
+    }
+
     fn forget(&self, who: &ResourceId) {
         self.memories.lock().unwrap_or_else(PoisonError::into_inner).remove(who);
         self.proofs.keep_only(who, &[]);
@@ -137,6 +150,8 @@ pub async fn run(client: Client, aws: Aws, options: Options, (leads, stop): (Can
     let grants = Grants::new(client.clone());
     let grants = Arc::new(if options.namespaces.is_empty() { grants } else { grants.in_namespaces() });
     let tokens = Tokens::new(client.clone(), Arc::clone(&grants));
+    let identities = options.identities.map(|said| Identities::watch(&client, aws.clone(), said, &options.namespaces));
+    let (identities, watches) = identities.unzip();
     let prover = Prover::new(aws, Some(tokens), options.sts_calls_per_second);
     let context = Arc::new(Context {
         leads,
@@ -149,7 +164,9 @@ pub async fn run(client: Client, aws: Aws, options: Options, (leads, stop): (Can
         events: Events::new(client.clone()),
         keys: SharedKeys::default(),
         resources: resources.clone(),
+        identities,
         allowed: options.allowed,
+        trigger,
         metrics: options.metrics,
         health: options.health,
         memories: Mutex::default(),
@@ -174,6 +191,7 @@ pub async fn run(client: Client, aws: Aws, options: Options, (leads, stop): (Can
         () = stop.cancelled() => {}
     }
 
+    let keeping = watches.map(|watches| tokio::spawn(identities::run(Arc::clone(&context), watches)));
     let changes = changed(told, Arc::clone(&context));
     let triggers = stream::unfold(triggers, |mut triggers| async move {
         triggers.recv().await.map(|who| (ObjectRef::new(&who.name).within(&who.namespace), triggers))
@@ -205,6 +223,9 @@ pub async fn run(client: Client, aws: Aws, options: Options, (leads, stop): (Can
             }
         })
         .await;
+    if let Some(keeping) = keeping {
+        let _ = keeping.await;
+    }
     drop(rights);
     namespaces.abort();
 }
@@ -227,6 +248,9 @@ fn changed(
         let changed = match told {
             Ok(Told::Is(who)) => context.resources.get(&who).and_then(|stored| {
                 context.is_known(&stored);
+                if let (Some(identities), Ok(resource)) = (&context.identities, &stored.0) {
+                    identities.hear(&who.namespace, resource);
+                }
                 let asks = requests::asked_for(&stored);
                 (asked.insert(who, asks) != Some(asks)).then(|| ObjectRef::from_obj(&*stored))
             }),

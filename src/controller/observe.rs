@@ -10,14 +10,14 @@ use super::memory::{Inputs, LastWrites, LocationInput, Memory, ProofInput};
 use super::principals::{self, note};
 use super::{Context, Stored, backup, consumer, output, reference};
 use crate::api::QuayStorage;
-use crate::api::quay_storage::Mode;
+use crate::api::quay_storage::{Location, Mode};
 use crate::arn::RoleArn;
 use crate::cluster::registries::Look;
 use crate::cluster::secrets;
 use crate::cluster::version::Version;
 use crate::fingerprint::{fingerprint, hex};
 use crate::plan::claim::{self, Claimant};
-use crate::plan::desired::Desired;
+use crate::plan::desired::{Auth, Desired, DesiredLocation, WebIdentity};
 use crate::plan::observation::{ObservedBundle, ObservedLocation, Reference};
 use crate::plan::{Approval, Left, Observation, ProofState};
 use crate::proof::Question;
@@ -86,6 +86,7 @@ pub(super) async fn observe(
             principal: known.version.clone(),
             proof: ProofInput::of(&proof),
             claimed_by: claimed_by.clone(),
+            identity: identity_of(resource, location),
         });
         locations.push(ObservedLocation {
             principal: known.principal,
@@ -127,6 +128,19 @@ pub(super) async fn observe(
     unwatched |= matches!(&backup, Some((_, Reference::Forbidden { .. } | Reference::Unreadable { .. })));
     let observation = Observation { locations, bundle, unwatched: None, has_elder, left, approval, backup };
     Seen { observation, inputs, next_proof, unwatched, is_fresh, wait }
+}
+
+/// What a `StorageIdentity` says of a location that refers to it: that changes without the spec.
+fn identity_of(resource: &QuayStorage, location: &DesiredLocation) -> Option<Box<str>> {
+    let is_its = |one: &&Location| one.name == location.name && one.auth.identity_ref.is_some();
+    resource.spec.locations.iter().find(is_its)?;
+    Some(match location.wanted.as_ref().map(|wanted| &wanted.auth) {
+        Ok(Auth::AccessKey { secret, role, .. }) => format!("{secret} {role}").into(),
+        Ok(Auth::WebIdentity(WebIdentity { account, role, .. })) => {
+            format!("{account} {}", role.as_ref().map_or("", RoleArn::as_str)).into()
+        }
+        Err(failure) => failure.reason.as_str().into(),
+    })
 }
 
 /// How long answers are still to be awaited together.

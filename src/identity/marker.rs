@@ -62,14 +62,14 @@ pub struct Marker {
 
 impl fmt::Display for Marker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.phase.word(), self.since.strftime("%Y-%m-%dT%H:%M:%SZ"))
+        write!(f, "{}/{}", self.phase.word(), self.since.strftime("%Y-%m-%dT%H:%M:%SZ"))
     }
 }
 
 impl Marker {
     /// Reads a tag's value.
     fn read(text: &str) -> Option<Self> {
-        let (word, since) = text.split_once(' ')?;
+        let (word, since) = text.split_once('/')?;
         let phase = Phase::ALL.into_iter().find(|phase| phase.word() == word)?;
         Some(Self { phase, since: since.parse().ok()? })
     }
@@ -84,7 +84,7 @@ pub struct Intent {
 
 impl fmt::Display for Intent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "beside {}", if self.before.is_empty() { "none".to_owned() } else { self.before.join(" ") })
+        write!(f, "beside/{}", if self.before.is_empty() { "none".to_owned() } else { self.before.join("/") })
     }
 }
 
@@ -103,7 +103,7 @@ impl Notes {
         let marker =
             |(key, value): (&String, &String)| Some((key.strip_prefix(PREFIX)?.to_owned(), Marker::read(value)?));
         let intent = tags.get(INTENT).and_then(|value| {
-            let before = value.strip_prefix("beside ")?.split(' ').filter(|id| *id != "none");
+            let before = value.strip_prefix("beside/")?.split('/').filter(|id| *id != "none");
             Some(Intent { before: before.map(str::to_owned).collect() })
         });
         Self { markers: tags.iter().filter_map(marker).collect(), intent }

@@ -21,7 +21,7 @@ pub use document::Origin;
 pub use refused::Refused;
 pub use secret::{SecretManifest, Unwritable};
 
-use crate::api::{QuayStorage, without_values};
+use crate::api::{IdentityPolicy, QuayStorage, StorageIdentity, without_values};
 use crate::reason::{Failure, Reason};
 use document::{Source, documents};
 use position::FieldPath;
@@ -34,6 +34,8 @@ const API_VERSION: &str = "registry-sts.dev/v1alpha1";
 #[derive(Default)]
 pub struct Manifests {
     resources: Vec<Resource>,
+    identities: Vec<(Origin, StorageIdentity)>,
+    policies: Vec<IdentityPolicy>,
     secrets: Vec<SecretManifest>,
     registries: Vec<RegistryManifest>,
     /// What is wrong with resources that the API server would not take, or not as they are meant.
@@ -99,7 +101,9 @@ impl Manifests {
                     self.add_value(item, source, &path.item(index))?;
                 }
             }
-            Some("QuayStorage") => self.add_resource(value, source, path),
+            Some("QuayStorage") => self.add_resource("QuayStorage", value, source, path),
+            Some("StorageIdentity") => self.add_resource("StorageIdentity", value, source, path),
+            Some("IdentityPolicy") => self.add_resource("IdentityPolicy", value, source, path),
             Some(crate::registry::KIND) => self.registries.extend(RegistryManifest::new(&value, source.at(path))),
             Some("Secret") => {
                 let name = name_of(&value);
@@ -118,12 +122,12 @@ impl Manifests {
         Ok(())
     }
 
-    fn add_resource(&mut self, mut value: Value, source: &Source<'_>, path: &FieldPath) {
+    fn add_resource(&mut self, kind: &'static str, mut value: Value, source: &Source<'_>, path: &FieldPath) {
         let text = |value: &Value, field: &str| value.get(field).and_then(Value::as_str).map(str::to_owned);
         let api_version = text(&value, "apiVersion");
         let metadata = value.get("metadata").cloned().unwrap_or_default();
         let (name, namespace) = (text(&metadata, "name"), text(&metadata, "namespace"));
-        let what = format!("QuayStorage {}", qualified(namespace.as_deref(), name.as_deref().unwrap_or("?")));
+        let what = format!("{kind} {}", qualified(namespace.as_deref(), name.as_deref().unwrap_or("?")));
         let mut wrong: Vec<(FieldPath, String)> = Vec::new();
         let root = FieldPath::default();
         if api_version.as_deref() != Some(API_VERSION) {
@@ -133,14 +137,12 @@ impl Manifests {
         if name.is_none() {
             wrong.push((root.key("metadata").key("name"), "metadata.name is missing: add it".to_owned()));
         }
-        wrong.extend(schema::faults(&mut value).into_iter().map(|fault| (fault.path, fault.says)));
+        wrong.extend(schema::faults(&mut value, kind).into_iter().map(|fault| (fault.path, fault.says)));
         if wrong.is_empty() {
-            match serde_yaml::from_value(value.get("spec").cloned().unwrap_or_default()) {
-                Ok(spec) => {
-                    let mut object = QuayStorage::new(name.as_deref().unwrap_or_default(), spec);
-                    object.metadata.namespace = namespace;
-                    return self.resources.push(Resource { origin: source.at(path), object });
-                }
+            let spec = value.get("spec").cloned().unwrap_or_default();
+            let origin = source.at(path);
+            match self.take(kind, (name.as_deref().unwrap_or_default(), namespace), spec, origin) {
+                Ok(()) => return,
                 Err(error) => wrong.push((root.key("spec"), format!("spec: {}", without_values(&error.to_string())))),
             }
         }
@@ -149,6 +151,39 @@ impl Manifests {
             what: what.clone(),
             failure: Failure::new(Reason::InvalidSpec, if says.ends_with(['.', '?']) { says } else { says + "." }),
         }));
+    }
+}
+
+impl Manifests {
+    fn take(
+        &mut self,
+        kind: &str,
+        (name, namespace): (&str, Option<String>),
+        spec: Value,
+        origin: Origin,
+    ) -> Result<(), serde_yaml::Error> {
+        match kind {
+            "StorageIdentity" => {
+                let mut object = StorageIdentity::new(name, serde_yaml::from_value(spec)?);
+                object.metadata.namespace = namespace;
+                self.identities.push((origin, object));
+            }
+            "IdentityPolicy" => self.policies.push(IdentityPolicy::new(name, serde_yaml::from_value(spec)?)),
+            _ => {
+                let mut object = QuayStorage::new(name, serde_yaml::from_value(spec)?);
+                object.metadata.namespace = namespace;
+                self.resources.push(Resource { origin, object });
+            }
+        }
+        Ok(())
+    }
+
+    /// The `StorageIdentities` and `IdentityPolicies` among them.
+    ///
+    /// # Errors
+    /// Everything that the API server would refuse of whole resources.
+    pub fn identities(&self) -> Result<(&[(Origin, StorageIdentity)], &[IdentityPolicy]), Vec<Refused>> {
+        if self.invalid.is_empty() { Ok((&self.identities, &self.policies)) } else { Err(self.invalid.clone()) }
     }
 }
 

@@ -1,4 +1,4 @@
-//! What the API server would refuse or drop of a `QuayStorage`, told from the very schema that it is given. CEL rules
+//! What the API server would refuse or drop of a resource of ours, told from the very schema that it is given. CEL rules
 //! are not evaluated: what they say is parsed again by `plan::desired`.
 
 use std::collections::BTreeSet;
@@ -19,10 +19,12 @@ pub(super) struct Fault {
     pub(super) says: String,
 }
 
-/// Everything wrong with the fields of a resource. A null that the API server would drop is dropped here too.
-pub(super) fn faults(resource: &mut Value) -> Vec<Fault> {
-    let crd = serde_json::to_value(crate::api::crd()).unwrap_or_default();
-    let mut check = Check::default();
+/// Everything wrong with the fields of a resource of a kind of ours. A null that the API server would drop is dropped here
+/// too.
+pub(super) fn faults(resource: &mut Value, kind: &'static str) -> Vec<Fault> {
+    let crd = crate::api::crds().into_iter().find(|crd| crd.spec.names.kind == kind);
+    let crd = crd.and_then(|crd| serde_json::to_value(crd).ok()).unwrap_or_default();
+    let mut check = Check { kind, faults: Vec::new() };
     let path = FieldPath::default();
     for field in ["apiVersion", "kind", "metadata", "status"] {
         // What the schema does not say is checked by whoever reads the manifest; status is the operator's own.
@@ -34,8 +36,8 @@ pub(super) fn faults(resource: &mut Value) -> Vec<Fault> {
     check.faults
 }
 
-#[derive(Default)]
 struct Check {
+    kind: &'static str,
     faults: Vec<Fault>,
 }
 
@@ -85,11 +87,11 @@ impl Check {
             let near = near(name, known.keys().filter(|known| !fields.contains_key(known.as_str())));
             let advice = match near {
                 Some(near) => format!("did you mean {near}?"),
-                None if path.is_root() => "a QuayStorage has apiVersion, kind, metadata and spec".to_owned(),
+                None if path.is_root() => format!("a {} has apiVersion, kind, metadata and spec", self.kind),
                 None => format!("there it has {}", listed(known.keys())),
             };
             meant.extend(near);
-            self.tell(&path.key(name), &format!("is no field of a QuayStorage: {advice}"));
+            self.tell(&path.key(name), &format!("is no field of a {}: {advice}", self.kind));
         }
         fields.retain(|name, value| {
             let property = name.as_str().and_then(|name| known.get(name));
@@ -210,7 +212,10 @@ spec:
 ";
 
     fn says(manifest: &str) -> Vec<String> {
-        faults(&mut serde_yaml::from_str(manifest).unwrap()).into_iter().map(|fault| fault.says).collect()
+        faults(&mut serde_yaml::from_str(manifest).unwrap(), "QuayStorage")
+            .into_iter()
+            .map(|fault| fault.says)
+            .collect()
     }
 
     #[test]

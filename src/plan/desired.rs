@@ -159,7 +159,7 @@ impl Desired {
 
     /// The same with locations of which it is known why they cannot be: what they refer to does not say yet.
     #[must_use]
-    pub fn without(mut self, unknown: BTreeMap<String, Failure>) -> Self {
+    pub fn without(mut self, unknown: &BTreeMap<String, Failure>) -> Self {
         for location in &mut self.locations {
             if let Some(failure) = unknown.get(&location.name) {
                 location.wanted = Err(failure.clone());

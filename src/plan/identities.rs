@@ -1,6 +1,6 @@
 //! What a `StorageIdentity` says of a location's role and of who assumes it, put where the location refers to it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use crate::api::StorageIdentity;
 use crate::api::auth::{AccessKey, Auth, SecretRef, WebIdentity};
@@ -32,11 +32,11 @@ pub fn names(spec: &QuayStorageSpec) -> impl Iterator<Item = &str> {
 
 /// The spec with what each identity says in the place of the reference; and the locations of which the identity does not say
 /// enough yet, with why.
-pub fn resolved(spec: &QuayStorageSpec, seen: impl Fn(&str) -> Seen) -> (QuayStorageSpec, BTreeMap<String, Failure>) {
+pub fn resolved(spec: &QuayStorageSpec, seen: &HashMap<String, Seen>) -> (QuayStorageSpec, BTreeMap<String, Failure>) {
     let (mut resolved, mut unknown) = (spec.clone(), BTreeMap::new());
     for location in &mut resolved.locations {
         let Some(of) = location.auth.identity_ref.take() else { continue };
-        match said(&of.name, seen(&of.name)) {
+        match said(&of.name, seen.get(&of.name).unwrap_or(&Seen::Missing)) {
             Ok((auth, role)) => {
                 location.auth = auth;
                 location.role_arn = role;
@@ -50,7 +50,7 @@ pub fn resolved(spec: &QuayStorageSpec, seen: impl Fn(&str) -> Seen) -> (QuaySto
     (resolved, unknown)
 }
 
-fn said(name: &str, seen: Seen) -> Result<(Auth, Option<String>), Failure> {
+fn said(name: &str, seen: &Seen) -> Result<(Auth, Option<String>), Failure> {
     let failure = |reason, message| Err(Failure::new(reason, message));
     let identity = match seen {
         Seen::Found(identity) => identity,
@@ -75,7 +75,7 @@ fn said(name: &str, seen: Seen) -> Result<(Auth, Option<String>), Failure> {
             );
         }
     };
-    let StorageIdentityStatus { role_arn, secret_name, .. } = identity.status.unwrap_or_default();
+    let StorageIdentityStatus { role_arn, secret_name, .. } = identity.status.clone().unwrap_or_default();
     let pending = |what: &str| {
         let message = format!(
             "StorageIdentity {name} (auth.identityRef) has no {what} yet: `kubectl describe storageidentity {name}` says why."
@@ -83,7 +83,7 @@ fn said(name: &str, seen: Seen) -> Result<(Auth, Option<String>), Failure> {
         Failure::new(Reason::IdentityPending, message)
     };
     let role = role_arn.ok_or_else(|| pending("role"))?;
-    match identity.spec.web_identity {
+    match identity.spec.web_identity.clone() {
         None => {
             let secret_ref = SecretRef { name: secret_name.ok_or_else(|| pending("key"))? };
             let auth = Auth { access_key: Some(AccessKey { secret_ref }), web_identity: None, identity_ref: None };

@@ -10,19 +10,18 @@ use crate::identity::owner::{CLUSTER, ClusterId};
 use crate::place::key_prefix;
 use crate::reason::Failure;
 
-/// What is looked at of users and roles.
-const READS: [&str; 11] = [
-    "iam:GetUser",
+/// Whether there is a user or role. What is not there has no path, and so no ARN that a policy could name.
+const QUESTIONS: [&str; 2] = ["iam:GetUser", "iam:GetRole"];
+/// What is looked at of users and roles that are there.
+const READS: [&str; 8] = [
     "iam:ListUserPolicies",
     "iam:GetUserPolicy",
     "iam:ListAttachedUserPolicies",
     "iam:ListAccessKeys",
     "iam:GetAccessKeyLastUsed",
-    "iam:GetRole",
     "iam:ListRolePolicies",
     "iam:GetRolePolicy",
     "iam:ListAttachedRolePolicies",
-    "iam:ListUserTags",
 ];
 /// What is done to users that carry the cluster's tag.
 const USER_WRITES: [&str; 5] =
@@ -79,6 +78,7 @@ fn of_one(cluster: &ClusterId, policy: &IdentityPolicySpec, which: &str) -> Resu
     let ours_within = json!({"StringEquals": {bounded: boundary, &resource_tag: cluster}});
     let sid = |what: &str| format!("{what}{which}");
     Ok(vec![
+        json!({"Sid": sid("LookWhetherItIsThere"), "Effect": "Allow", "Action": QUESTIONS, "Resource": "*"}),
         json!({"Sid": sid("Look"), "Effect": "Allow", "Action": READS, "Resource": both}),
         json!({"Sid": sid("LookForTheProvider"), "Effect": "Allow", "Action": "iam:GetOpenIDConnectProvider",
                "Resource": format!("{}:oidc-provider/*", account.iam())}),

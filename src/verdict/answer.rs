@@ -1,6 +1,8 @@
 //! What AWS answered, as far as it matters. No request id, time or raw text gets through: the same failure gives the
 //! same message.
 
+use std::fmt;
+
 /// An answer other than success.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
@@ -14,6 +16,16 @@ pub enum Answer {
     AddressNotAllowed,
     /// No answer in time.
     TimedOut,
+}
+
+impl fmt::Display for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refused(refused) => f.write_str(&refused.code),
+            Self::Status(status, _) => write!(f, "HTTP status {status}"),
+            Self::NoConnection | Self::AddressNotAllowed | Self::TimedOut => f.write_str("nothing"),
+        }
+    }
 }
 
 impl Answer {

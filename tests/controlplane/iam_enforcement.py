@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import moto.iam.models
+from moto.core.authorization import ActionAuthenticatorMixin
 from moto.core.exceptions import AccessDeniedError
 from moto.iam.access_control import (
     AssumedRoleAccessKey,
@@ -25,12 +26,17 @@ from refusal import Refusal
 
 Key = IAMUserAccessKey | AssumedRoleAccessKey
 NOTHING: Document = {"Statement": []}
+# The calls that AWS has no action of their own for.
+ASKED_AS = {"HeadBucket": "ListBucket"}
 
 
 def install() -> None:
     IAMUserAccessKey.__init__ = _active_only(IAMUserAccessKey.__init__)
     IAMUserAccessKey.arn = property(lambda key: key.backend.get_user(key._owner_user_name).arn)
     IAMRequestBase.check_action_permitted = _check
+    ActionAuthenticatorMixin._authenticate_and_authorize_action = _unless_by_token(
+        ActionAuthenticatorMixin._authenticate_and_authorize_action
+    )
     moto.iam.models.mark_account_as_visited = _unless_inactive(
         moto.iam.models.mark_account_as_visited
     )
@@ -44,6 +50,17 @@ def _active_only(make: Callable[..., None]) -> Callable[..., None]:
             raise CreateAccessKeyFailure(reason="InvalidId")
 
     return made
+
+
+def _unless_by_token(authorize: Callable[..., None]) -> Callable[..., None]:
+    """Who shows a token has no key to sign with, and needs none."""
+
+    def authorized(request: Any, *arguments: Any, **named: Any) -> None:
+        signed = "Authorization" in request.headers
+        if signed or request._get_action() != "AssumeRoleWithWebIdentity":
+            authorize(request, *arguments, **named)
+
+    return authorized
 
 
 def _unless_inactive(mark: Callable[..., None]) -> Callable[..., None]:
@@ -72,7 +89,7 @@ def _check_call(request: IAMRequestBase, resource: str) -> None:
     backend, key = request.backend, request._access_key
     owner = _owner(backend, key)
     context = _of_the_caller(key, owner) | {"aws:ResourceAccount": backend.account_id}
-    actions, role = [action], None
+    actions, role = [ASKED_AS.get(action, action)], None
     if service in ("iam", "sts"):
         sent = {name: value[0] for name, value in request._data.items()}
         call = Call(action, sent, owner)

@@ -6,11 +6,13 @@ use serde_json::Value;
 
 use super::world::BOUND;
 
-/// The CRD and the operator's RBAC as deploy/ has them, once for all tests.
+/// The CRDs and the operator's RBAC as deploy/ has them, once for all tests.
 pub(super) async fn install(admin: &Client) {
     static INSTALLED: tokio::sync::OnceCell<()> = tokio::sync::OnceCell::const_new();
     let files = [
         "crds/quaystorages.yaml",
+        "crds/storageidentities.yaml",
+        "crds/identitypolicies.yaml",
         "deploy/default/namespace.yaml",
         "deploy/manager/service-account.yaml",
         "deploy/rbac/operator.yaml",
@@ -21,6 +23,8 @@ pub(super) async fn install(admin: &Client) {
         "deploy/rbac/output.yaml",
         "deploy/rbac/rollout.yaml",
         "deploy/rbac/restore.yaml",
+        "deploy/rbac/identities.yaml",
+        "deploy/rbac/key.yaml",
         "deploy/manager/leader.yaml",
     ];
     INSTALLED

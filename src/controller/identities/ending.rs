@@ -1,0 +1,101 @@
+//! The end of a `StorageIdentity` whose users, keys and roles are to go with it.
+
+use std::time::Duration;
+
+use k8s_openapi::jiff::Timestamp;
+use kube::ResourceExt as _;
+
+use super::super::Context;
+use super::Identities;
+use super::look::{failure, look, storages};
+use super::pass::{Asking, FINALIZER, Passed, asking, id, refused, reported};
+use super::report::{self, Echo};
+use crate::api::storage_identity::DeletionPolicy;
+use crate::api::{IdentityPolicy, StorageIdentity};
+use crate::cluster::{ApiProblem, finalizers};
+use crate::identity::consumers::refers;
+use crate::identity::observed::Asked;
+use crate::identity::permit::permit;
+use crate::identity::plan::Plan;
+use crate::identity::status::Outcome;
+use crate::reason::{Failure, Reason};
+
+/// How long until it is looked again who uses it, if nothing tells.
+const IN_USE: Duration = Duration::from_mins(1);
+
+/// Removes what was made, once nobody refers to it, and lets the resource go.
+pub(super) async fn end(
+    context: &Context,
+    identities: &Identities,
+    policies: &[IdentityPolicy],
+    resource: &StorageIdentity,
+) -> Passed {
+    if !finalizers::has(&resource.metadata, FINALIZER) {
+        return Passed { again: IN_USE, failed: false };
+    }
+    if resource.spec.deletion_policy == DeletionPolicy::Delete {
+        let users: Vec<String> = storages(context, &resource.namespace().unwrap_or_default())
+            .iter()
+            .filter(|storage| refers(storage, &resource.name_any()))
+            .map(kube::ResourceExt::name_any)
+            .collect();
+        if !users.is_empty() {
+            let failure = Failure::new(
+                Reason::InUse,
+                format!(
+                    "Nothing is deleted while QuayStorage {} refers to this StorageIdentity (auth.identityRef). Let it refer to another one, or delete it.",
+                    users.join(", ")
+                ),
+            );
+            return reported(context, resource, &Outcome::Refused(&failure), Echo::default(), IN_USE).await;
+        }
+        if let Err(failure) = remove(context, identities, policies, resource).await {
+            return refused(context, resource, &failure).await;
+        }
+    }
+    match finalizers::set::<StorageIdentity>(&context.client, &id(resource), &resource.metadata, (FINALIZER, false))
+        .await
+    {
+        Ok(_) | Err(ApiProblem::NotFound) => Passed { again: IN_USE, failed: false },
+        Err(problem) => {
+            tracing::warn!(%problem, "the finalizer could not be taken");
+            Passed { again: IN_USE, failed: true }
+        }
+    }
+}
+
+async fn remove(
+    context: &Context,
+    identities: &Identities,
+    policies: &[IdentityPolicy],
+    resource: &StorageIdentity,
+) -> Result<(), Failure> {
+    // What is to go is found by the policy that it was made under, whatever that allows by now.
+    let last = resource.status.as_ref().and_then(|status| status.policy_name.as_ref());
+    let made_under = policies.iter().find(|policy| policy.metadata.name.as_ref() == last);
+    let policy = match made_under {
+        Some(policy) => policy,
+        None => permit(resource, policies, &[]).map_err(|failure| Failure {
+            message: format!(
+                "What was made cannot be found without the IdentityPolicy that it was made under. {} Or set deletionPolicy: Retain, and delete user and role yourself.",
+                failure.message
+            ),
+            ..failure
+        })?,
+    };
+    let Asking { desired, iam, .. } = asking(context, identities, policy, resource).await?;
+    let looked = look(context, &iam, (resource, &desired), None, &Asked::default()).await?;
+    let steps = match Plan::remove(&desired, &looked.observed) {
+        Ok(steps) => steps,
+        // It is somebody else's, and stays.
+        Err(taken) => {
+            tracing::warn!(at = %Timestamp::now(), "{}", taken.message);
+            return Ok(());
+        }
+    };
+    for step in &steps {
+        iam.make(&desired, step).await.map_err(|unanswered| failure(&desired, &unanswered, Some(step)))?;
+        report::made(context, resource, &desired, step).await;
+    }
+    Ok(())
+}

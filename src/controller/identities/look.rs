@@ -1,0 +1,215 @@
+//! Looking: what AWS says of user, role and keys, and the cluster of the Secret, of those who use it, and of their bundles.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use kube::ResourceExt as _;
+use secrecy::ExposeSecret as _;
+
+use super::super::{Context, consumer};
+use super::pass::HeldKey;
+use crate::api::{QuayStorage, StorageIdentity};
+use crate::aws::iam::{Iam, Unanswered};
+use crate::cluster::version::Version;
+use crate::cluster::{ApiProblem, key_secrets, secrets};
+use crate::identity::consumers::{Consumer, Standing, consumer as standing_of};
+use crate::identity::desired::{Desired, Trusted};
+use crate::identity::observed::{Asked, Held, Key, KeySecret, Keys, Observed};
+use crate::identity::step::Step;
+use crate::reason::{Failure, Reason};
+use crate::verdict::Answer;
+
+/// What was seen, and the version of the Secret that it was seen at.
+pub(super) struct Looked {
+    pub(super) observed: Observed,
+    pub(super) secret: Option<Version>,
+    /// Whether the Secret goes with its `StorageIdentity`.
+    pub(super) is_owned: bool,
+}
+
+/// Looks at everything that the desired state is made of.
+///
+/// # Errors
+/// Why it cannot be seen: nothing is done then.
+pub(super) async fn look(
+    context: &Context,
+    iam: &Iam,
+    (resource, desired): (&StorageIdentity, &Desired),
+    held: Option<&HeldKey>,
+    asked: &Asked,
+) -> Result<Looked, Failure> {
+    let told = |unanswered: Unanswered| failure(desired, &unanswered, None);
+    let role = iam.role(&desired.role.name).await.map_err(told)?;
+    let mut looked = Looked {
+        observed: Observed { user: None, role, keys: None, has_provider: None },
+        secret: None,
+        is_owned: false,
+    };
+    match &desired.trusted {
+        Trusted::WebIdentity { provider, .. } => {
+            looked.observed.has_provider = iam.has_provider(provider).await.map_err(told)?;
+        }
+        Trusted::User { user, secret, .. } => {
+            looked.observed.user = iam.user(&user.name).await.map_err(told)?;
+            let listed = match &looked.observed.user {
+                Some(_) => {
+                    let unknown = |unanswered: &Unanswered| failure(desired, unanswered, None);
+                    iam.keys(&user.name, unknown).await.map_err(told)?
+                }
+                None => Vec::new(),
+            };
+            let (secret, version, is_owned) = key_secret(context, resource, secret).await?;
+            (looked.secret, looked.is_owned) = (version, is_owned);
+            let keys = of_keys(context, resource, (listed, secret), looked.secret.as_ref(), held).await;
+            looked.observed.keys = Some(Keys { asked: asked.clone(), ..keys });
+        }
+    }
+    Ok(looked)
+}
+
+async fn key_secret(
+    context: &Context,
+    resource: &StorageIdentity,
+    name: &str,
+) -> Result<(KeySecret, Option<Version>, bool), Failure> {
+    let namespace = resource.namespace().unwrap_or_default();
+    let unusable = |reason, message| Ok((KeySecret::Unusable(Failure::new(reason, message)), None, false));
+    let secret = match key_secrets::read(&context.client, &namespace, name).await {
+        Ok(secret) => secret,
+        Err(ApiProblem::NotFound) => return Ok((KeySecret::Absent, Some(Version::Absent), false)),
+        Err(ApiProblem::Forbidden) => {
+            let grant = context.grants.key(&namespace).await;
+            return unusable(
+                Reason::KeySecretUnwritable,
+                format!(
+                    "The operator may not read Secret {name}, into which it is to put the access key. Grant it: {grant}"
+                ),
+            );
+        }
+        Err(problem) => {
+            return Err(Failure::new(
+                Reason::KeySecretUnreadable,
+                format!("Secret {name} could not be read: {problem}. It is tried again."),
+            ));
+        }
+    };
+    if secret.owner.as_deref() != resource.metadata.name.as_deref() {
+        return unusable(
+            Reason::KeySecretTaken,
+            format!(
+                "Secret {name}, into which the access key is to be put, exists and was not made for this StorageIdentity (annotation {}). It was left as it is. Give another secretName, or delete it.",
+                key_secrets::OWNER
+            ),
+        );
+    }
+    if secret.is_immutable || secret.is_deleting {
+        let why = if secret.is_immutable { "immutable" } else { "being deleted" };
+        return unusable(Reason::KeySecretTaken, format!("Secret {name} is {why}: delete it, and it is made anew."));
+    }
+    Ok((KeySecret::Holds(secret.key), Some(secret.version), secret.is_owned))
+}
+
+async fn of_keys(
+    context: &Context,
+    resource: &StorageIdentity,
+    (listed, secret): (Vec<Key>, KeySecret),
+    version: Option<&Version>,
+    held: Option<&HeldKey>,
+) -> Keys {
+    let namespace = resource.namespace().unwrap_or_default();
+    let of_namespace = storages(context, &namespace);
+    let version = version.map_or_else(String::new, |at| format!("{}/{}", at.uid(), at.resource_version()));
+    let mut consumers: Vec<Consumer> =
+        of_namespace.iter().filter_map(|one| standing_of(one, &resource.name_any(), &version)).collect();
+    // Whether a bundle has a key matters where there is one that may have to go.
+    let is_one = matches!((&secret, listed.as_slice()), (KeySecret::Holds(Some(id)), [key]) if key.id == *id);
+    let in_bundles = if is_one || listed.is_empty() {
+        BTreeMap::new()
+    } else {
+        in_bundles(context, &namespace, &of_namespace, &listed, &mut consumers).await
+    };
+    Keys { listed, secret, held: held.map(HeldKey::seen), in_bundles, consumers, asked: Asked::default() }
+}
+
+/// The `QuayStorages` of a namespace, as they are known.
+pub(super) fn storages(context: &Context, namespace: &str) -> Vec<QuayStorage> {
+    let stored = context.resources.store.state();
+    let decoded = stored.iter().filter_map(|stored| stored.0.as_ref().ok());
+    decoded.filter(|one| one.metadata.namespace.as_deref() == Some(namespace)).cloned().collect()
+}
+
+/// Which bundles of a namespace have which of the keys. Of one that cannot be read nobody can say.
+async fn in_bundles(
+    context: &Context,
+    namespace: &str,
+    storages: &[QuayStorage],
+    keys: &[Key],
+    consumers: &mut Vec<Consumer>,
+) -> BTreeMap<String, BTreeSet<String>> {
+    let mut bundles: BTreeMap<String, String> = BTreeMap::new();
+    for storage in storages {
+        let written = storage.status.as_ref().and_then(|status| status.config_bundle.as_ref());
+        let named = [
+            storage.spec.config_bundle_secret.clone(),
+            storage.spec.output_secret.clone(),
+            written.map(|written| written.secret_name.clone()),
+            consumer::bundle_of(context, namespace, storage),
+        ];
+        bundles.extend(named.into_iter().flatten().map(|bundle| (bundle, storage.name_any())));
+    }
+    let mut found: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for (bundle, storage) in bundles {
+        match secrets::read_whole(&context.client, namespace, &bundle).await {
+            Ok(read) => {
+                let has = |id: &str| {
+                    let in_value = |value: &[u8]| value.windows(id.len()).any(|window| window == id.as_bytes());
+                    read.content.data.values().any(|value| in_value(value.expose_secret()))
+                };
+                for key in keys.iter().filter(|key| has(&key.id)) {
+                    found.entry(key.id.clone()).or_default().insert(bundle.clone());
+                }
+            }
+            Err(ApiProblem::NotFound) => {}
+            Err(problem) => consumers.push(Consumer {
+                name: storage,
+                standing: Standing::Unknown(format!("its bundle, Secret {bundle}, could not be read ({problem})")),
+            }),
+        }
+    }
+    found
+}
+
+impl HeldKey {
+    fn seen(&self) -> Held {
+        let (is_proven_once, is_proven) = (self.proving.is_enough(true), self.proving.is_enough(false));
+        Held { id: self.key.id().to_owned(), is_proven_once, is_proven }
+    }
+}
+
+/// What an answer of IAM means for people, for a step or for a look.
+pub(super) fn failure(desired: &Desired, unanswered: &Unanswered, step: Option<&Step>) -> Failure {
+    let (action, role) = (unanswered.action, &desired.role.name);
+    let tried = step.map_or_else(|| action.to_owned(), |step| format!("{action} ({})", step.says(desired)));
+    match &unanswered.answer {
+        Answer::Refused(refused) => match refused.code.as_str() {
+            "AccessDenied" => Failure::new(
+                Reason::IamForbidden,
+                format!(
+                    "IAM does not let the operator do {tried}. Its own role needs the policy that `registry-sts policy --operator -f <IdentityPolicies> --cluster-id {}` prints; if it has it, the user or role lies outside of that, or an organization's policy denies it.",
+                    desired.owner.cluster
+                ),
+            ),
+            "MalformedPolicyDocument" if matches!(step, Some(Step::Create(_) | Step::Trust)) => Failure::new(
+                Reason::PrincipalPending,
+                format!(
+                    "IAM does not know yet whom role {role} is to trust: a new user takes some seconds to be known everywhere. It is tried again."
+                ),
+            ),
+            code => {
+                Failure::new(Reason::IamUnanswered, format!("IAM answered {tried} with {code}. It is tried again."))
+            }
+        },
+        answer @ (Answer::Status(..) | Answer::NoConnection | Answer::AddressNotAllowed | Answer::TimedOut) => {
+            Failure::new(Reason::IamUnanswered, format!("IAM answered {tried} with {answer}. It is tried again."))
+        }
+    }
+}
