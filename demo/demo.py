@@ -54,9 +54,11 @@ from stage import (  # noqa: E402
 
 CRD = "quaystorages.registry-sts.dev"
 # In the order of deploy/rbac/kustomization.yaml.
-RULES = ["operator", "bundle", "output", "mint", "annotate", "rollout", "restore", "audiences", "people"]
+RULES = "operator bundle output mint annotate rollout restore identities key audiences people".split()
 INSTALL = [
     "crds/quaystorages.yaml",
+    "crds/storageidentities.yaml",
+    "crds/identitypolicies.yaml",
     "deploy/default/namespace.yaml",
     "deploy/manager/service-account.yaml",
     "deploy/manager/leader.yaml",

@@ -3,7 +3,7 @@
     python3 docs/generate.py           writes docs/api.md and docs/pictures/*.svg
     python3 docs/generate.py --check   writes nothing; exit code 1 if one of them is stale
 
-docs/api.md is made from crds/quaystorages.yaml. A picture is drawn by Graphviz's `dot`
+docs/api.md is made from the definitions of crds/, in the order of its kustomization. A picture is drawn by Graphviz's `dot`
 (Debian package graphviz), and says in its first lines of which source it was drawn; where
 dot is not installed, only a stale picture is an error.
 """
@@ -28,13 +28,14 @@ if __name__ == "__main__" and sys.prefix == sys.base_prefix:
 import yaml  # noqa: E402
 from reference import page  # noqa: E402
 
-CRD = ROOT / "crds" / "quaystorages.yaml"
+CRDS = ROOT / "crds"
 API = HERE / "api.md"
 PICTURES = HERE / "pictures"
 
 
 def reference() -> str:
-    return page(yaml.safe_load(CRD.read_text()))
+    listed = yaml.safe_load((CRDS / "kustomization.yaml").read_text())["resources"]
+    return page([yaml.safe_load((CRDS / name).read_text()) for name in listed])
 
 
 def mark(source: Path) -> str:

@@ -1,15 +1,15 @@
-"""The reference of a CustomResourceDefinition as a page. docs/generate.py writes it."""
+"""The reference of the CustomResourceDefinitions as a page. docs/generate.py writes it."""
 
 import json
 import re
 from typing import Any
 
 # The fields of a condition are Kubernetes' own.
-NOT_OURS = "status.conditions[]"
+NOT_OURS = ".status.conditions[]"
 
 # What is no field of the resource, and yet part of its interface.
 MARKS = """\
-## Annotations, labels and finalizer
+## Annotations, labels, finalizers and tags
 
 | on | name | who sets it | |
 |---|---|---|---|
@@ -17,53 +17,90 @@ MARKS = """\
 | QuayStorage | annotation `registry-sts.dev/proveAt` | people | prove everything anew; echoed in `status.lastHandledProveAt` |
 | QuayStorage | annotation `registry-sts.dev/approve` | people | with `apply: Approve`: the digest of the change that may be written |
 | QuayStorage | finalizer `registry-sts.dev/restore` | the operator | with `deletionPolicy: Restore`, from before the first write on |
+| StorageIdentity | annotation `reconcile.fluxcd.io/requestedAt` | people, Flux | look at everything anew; echoed in `status.lastHandledReconcileAt` |
+| StorageIdentity | annotation `registry-sts.dev/rotate` | people | a time: replace the access key if it is of before then; echoed in `status.lastHandledRotateAt` |
+| StorageIdentity | annotation `registry-sts.dev/retire-key` | people | the last four characters of an old key that nobody uses any more: it is retired without a sign of that |
+| StorageIdentity | finalizer `registry-sts.dev/identity` | the operator | with `deletionPolicy: Delete`, from before anything is made |
 | bundle | annotation `registry-sts.dev/in-place` | people | `true`: write although another tool keeps this Secret |
 | output | label `registry-sts.dev/output` | the operator | whose output it is, as a hash |
 | output | annotation `registry-sts.dev/output-of` | the operator | the same for people: namespace and name of the QuayStorage |
 | output | annotation `registry-sts.dev/locations` | the operator | the locations that were written: they stay |
 | backup | label `registry-sts.dev/backup` | the operator | whose backup it is, as a hash |
 | backup | annotation `registry-sts.dev/backup-of` | the operator | the same for people |
+| access key | annotation `registry-sts.dev/storage-identity` | the operator | the StorageIdentity whose access key the Secret holds |
 | service account | annotation `eks.amazonaws.com/role-arn` | its owner; the operator with `annotateServiceAccount` | the role that its pods get |
 | workload of `restart` | annotation `registry-sts.dev/rolled-for` of the pod template | the operator | the write that it was rolled for |
+| IAM user, IAM role | tags `registry-sts.dev/cluster-id`, `registry-sts.dev/namespace`, `registry-sts.dev/name` | the operator | whose it is: one with other values is left alone |
+| IAM user, IAM role | tag `registry-sts.dev/uid` | the operator | the uid of the StorageIdentity: it informs, and decides nothing |
+| IAM user | tag `registry-sts.dev/key-<id>` | the operator | what the access key of that id is for, and since when |
+| IAM user | tag `registry-sts.dev/making-key` | the operator | that an access key is about to be made, beside which others |
 """
 
 
-def page(crd: dict[str, Any]) -> str:
-    spec = crd["spec"]
-    [version] = spec["versions"]
-    names, name = spec["names"], version["name"]
-    schema = version["schema"]["openAPIV3Schema"]["properties"]
+def page(crds: list[dict[str, Any]]) -> str:
+    kinds = [crd["spec"]["names"]["kind"] for crd in crds]
     lines = [
-        f"# {names['kind']}",
+        "# The API",
         "",
-        "Made from [crds/quaystorages.yaml](../crds/quaystorages.yaml) by `docs/generate.py`: do not edit.",
-        "`kubectl explain quaystorage.spec` tells the same.",
+        "Made from [crds](../crds) by `docs/generate.py`: do not edit. `kubectl explain` tells the same, path by path.",
         "",
         "| | |",
         "|---|---|",
-        f"| apiVersion | `{spec['group']}/{name}` |",
-        f"| kind | `{names['kind']}`, for kubectl also `{names['plural']}`, `{'`, `'.join(names['shortNames'])}` |",
-        f"| scope | {spec['scope'].lower()}: every reference stays in its namespace |",
-        "",
-        "`kubectl get` shows "
-        + ", ".join(f"{column['name']} (`{column['jsonPath']}`)" for column in shown(version))
-        + "; with `-o wide` also "
-        + ", ".join(f"{column['name']} (`{column['jsonPath']}`)" for column in shown(version, wide=True))
-        + ".",
+        *(f"| [{kind}](#{anchor(kind)}) | {described(crd)} |" for kind, crd in zip(kinds, crds, strict=True)),
         "",
     ]
-    for field in ("spec", "status"):
-        lines += section(field, schema[field])
+    for crd in crds:
+        lines += resource(crd)
     return "\n".join(lines) + "\n" + MARKS
 
 
-def shown(version: dict[str, Any], wide: bool = False) -> list[dict[str, Any]]:
-    return [column for column in version["additionalPrinterColumns"] if bool(column.get("priority")) == wide]
+def described(crd: dict[str, Any]) -> str:
+    [version] = crd["spec"]["versions"]
+    return prose(version["schema"]["openAPIV3Schema"]["description"])
+
+
+def resource(crd: dict[str, Any]) -> list[str]:
+    """One kind: how it is called, what `kubectl get` shows, and its fields."""
+    spec = crd["spec"]
+    [version] = spec["versions"]
+    names = spec["names"]
+    called = ", ".join(f"`{name}`" for name in [names["plural"], *names.get("shortNames", [])])
+    places = {
+        "Namespaced": "namespaced: every reference stays in its namespace",
+        "Cluster": "the cluster's: no namespace can say anything of it",
+    }
+    columns, wide = shown(version), shown(version, wide=True)
+    lines = [
+        f"## {names['kind']}",
+        "",
+        "| | |",
+        "|---|---|",
+        f"| apiVersion | `{spec['group']}/{version['name']}` |",
+        f"| kind | `{names['kind']}`, for kubectl also {called} |",
+        f"| scope | {places[spec['scope']]} |",
+        "",
+        f"`kubectl get` shows {columns}" + (f"; with `-o wide` also {wide}" if wide else "") + ".",
+        "",
+    ]
+    schema = version["schema"]["openAPIV3Schema"]["properties"]
+    for field in ("spec", "status"):
+        if field in schema:
+            lines += section(f"{names['singular']}.{field}", schema[field])
+    return lines
+
+
+def shown(version: dict[str, Any], wide: bool = False) -> str:
+    columns = version["additionalPrinterColumns"]
+    return ", ".join(
+        f"{column['name']} (`{column['jsonPath']}`)"
+        for column in columns
+        if bool(column.get("priority")) == wide
+    )
 
 
 def section(path: str, schema: dict[str, Any]) -> list[str]:
     """The fields of an object, then those of the objects in it."""
-    lines = [f"## {path}", "", prose(schema.get("description", "")), ""]
+    lines = [f"### {path}", "", prose(schema.get("description", "")), ""]
     lines += ["| field | type | default | |", "|---|---|---|---|"]
     required = schema.get("required", [])
     deeper = []
@@ -71,9 +108,9 @@ def section(path: str, schema: dict[str, Any]) -> list[str]:
         inner = of["items"] if of["type"] == "array" else of
         below = f"{path}.{field}" + ("[]" if of["type"] == "array" else "")
         link = ""
-        if below == NOT_OURS:
+        if below.endswith(NOT_OURS):
             link = " [Every reason](troubleshooting.md#contents)."
-        elif inner["type"] == "object":
+        elif "properties" in inner:
             deeper.append((below, inner))
             link = f" [Its fields](#{anchor(below)})."
         default = "**required**" if field in required else shown_default(of)
@@ -122,7 +159,7 @@ def limits(schema: dict[str, Any]) -> str:
         least = f"{schema['minLength']} to " if "minLength" in schema else "at most "
         says.append(f"{least}{schema['maxLength']} characters")
     text = f" ({'; '.join(says)})" if says else ""
-    for rule in schema.get("x-kubernetes-validations", []) if schema["type"] == "string" else []:
+    for rule in schema.get("x-kubernetes-validations", []) if schema["type"] != "object" else []:
         text += f" *Refused otherwise:* {escape(rule['message'])}."
     return text
 

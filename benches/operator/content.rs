@@ -40,8 +40,10 @@ pub(crate) fn bundle(name: &str) -> String {
 }
 
 /// What the operator is installed with that may see the Secrets of all namespaces.
-const INSTALL: [&str; 7] = [
+const INSTALL: [&str; 9] = [
     "crds/quaystorages.yaml",
+    "crds/storageidentities.yaml",
+    "crds/identitypolicies.yaml",
     "deploy/default/namespace.yaml",
     "deploy/manager/service-account.yaml",
     "deploy/manager/leader.yaml",

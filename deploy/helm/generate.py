@@ -1,4 +1,4 @@
-"""Copies into the chart what is not to be written twice: the CRD, the rights, the policies, the alerts.
+"""Copies into the chart what is not to be written twice: the CRDs, the rights, the policies, the alerts.
 
     generate.py            writes deploy/helm/registry-sts/files/
     generate.py --check    writes nothing; exit code 1 if a file there is stale, missing or left over
@@ -14,16 +14,20 @@ ROOT = Path(__file__).resolve().parents[2]
 FILES = ROOT / "deploy" / "helm" / "registry-sts" / "files"
 
 
+def listed(folder: Path) -> list[Path]:
+    """The files that a folder's kustomization.yaml delivers."""
+    names = re.findall(r"^  - (\S+\.yaml)$", (folder / "kustomization.yaml").read_text(), re.MULTILINE)
+    return [folder / name for name in names]
+
+
 def sources() -> list[Path]:
-    """What is copied; kustomization.yaml says which files of deploy/rbac are delivered."""
-    rbac = ROOT / "deploy" / "rbac"
-    listed = re.findall(r"^  - (\S+\.yaml)$", (rbac / "kustomization.yaml").read_text(), re.MULTILINE)
     return [
-        ROOT / "crds" / "quaystorages.yaml",
+        *listed(ROOT / "crds"),
         ROOT / "deploy" / "manager" / "leader.yaml",
         ROOT / "deploy" / "monitoring" / "rules.yaml",
         ROOT / "deploy" / "monitoring" / "service-monitor.yaml",
-        *(rbac / name for name in listed),
+        *listed(ROOT / "deploy" / "overlays" / "identities"),
+        *listed(ROOT / "deploy" / "rbac"),
     ]
 
 

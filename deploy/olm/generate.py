@@ -1,10 +1,10 @@
-"""Writes the OLM bundle from deploy/default and from the files beside this one.
+"""Writes the OLM bundle from deploy/default, deploy/overlays/identities and the files beside this one.
 
     generate.py            writes manifests/, metadata/, tests/, bundle.Dockerfile, catalog/
     generate.py --check    only says what is stale; exit code 1 if something is
 
-Of the Deployment, the rights and the resource definition nothing is said here: they are what kustomize makes of
-deploy/default.
+Of the Deployment, the rights and the resource definitions nothing is said here: they are what kustomize makes of
+deploy/default, and what a Subscription's variables need to switch identities on, of deploy/overlays/identities.
 """
 
 import base64
@@ -60,7 +60,8 @@ def generated() -> dict[str, str]:
         "operators.operatorframework.io.test.config.v1": "tests/scorecard/",
         "com.redhat.openshift.versions": OPENSHIFT,
     }
-    csv = service_version(version, default)
+    identities = kustomized(ROOT / "deploy" / "overlays" / "identities")
+    csv = service_version(version, default, identities)
     files = {
         f"manifests/{PACKAGE}.clusterserviceversion.yaml": dumped(csv),
         "metadata/annotations.yaml": dumped({"annotations": labels}),
@@ -68,9 +69,9 @@ def generated() -> dict[str, str]:
         "bundle.Dockerfile": dockerfile(labels),
         "catalog/template.yaml": dumped(catalog(csv)),
     }
-    role = only(default, "ClusterRole", operator_role(default))
+    in_csv = operator_roles(identities)
     for each in default:
-        if each["kind"] in PLAIN and each is not role:
+        if each["kind"] in PLAIN and each not in in_csv:
             files[f"manifests/{file_name(each)}"] = dumped(without_namespace(each))
     return files
 
@@ -82,11 +83,12 @@ def kustomized(folder: Path) -> list[Object]:
     return list(yaml.safe_load_all(made))
 
 
-def service_version(version: str, default: list[Object]) -> Object:
-    """The ClusterServiceVersion: csv.yaml, and what deploy/default says."""
+def service_version(version: str, default: list[Object], identities: list[Object]) -> Object:
+    """The ClusterServiceVersion: csv.yaml, and what deploy/default and deploy/overlays/identities say."""
     said = yaml.safe_load((HERE / "csv.yaml").read_text())
-    deployment = only(default, "Deployment", PACKAGE)
-    crd = only(default, "CustomResourceDefinition", "quaystorages.registry-sts.dev")
+    deployment = with_volumes(
+        only(default, "Deployment", PACKAGE), only(identities, "Deployment", PACKAGE)
+    )
     pod = deployment["spec"]["template"]["spec"]
     image = pod["containers"][0]["image"]
     examples = list(yaml.safe_load_all((HERE / "examples.yaml").read_text()))
@@ -98,16 +100,20 @@ def service_version(version: str, default: list[Object]) -> Object:
         "operatorframework.io/suggested-namespace-template": json.dumps(namespace),
     }
     spec: Object = said["spec"]
-    [owned] = spec["customresourcedefinitions"]["owned"]
-    [served] = crd["spec"]["versions"]
-    owned |= {
-        "kind": crd["spec"]["names"]["kind"],
-        "version": served["name"],
-        "description": served["schema"]["openAPIV3Schema"]["description"],
-    }
+    owned = spec["customresourcedefinitions"]["owned"]
+    definitions = [each for each in default if each["kind"] == "CustomResourceDefinition"]
+    if {each["name"] for each in owned} != {each["metadata"]["name"] for each in definitions}:
+        raise SystemExit("generate.py: csv.yaml owns other definitions than there are")
+    for each in owned:
+        each |= of_definition(only(definitions, "CustomResourceDefinition", each["name"]))
     account = pod["serviceAccountName"]
-    rights = only(default, "ClusterRole", operator_role(default))["rules"]
-    leader = only(default, "Role", "registry-sts-leader")["rules"]
+    rights = [rule for role in operator_roles(identities) for rule in role["rules"]]
+    own = [
+        rule
+        for each in identities
+        if each["kind"] == "Role"
+        for rule in for_all_namespaces(each["rules"])
+    ]
     spec |= {
         "version": version,
         "description": (HERE / "description.md").read_text(),
@@ -122,9 +128,7 @@ def service_version(version: str, default: list[Object]) -> Object:
             "strategy": "deployment",
             "spec": {
                 "clusterPermissions": [{"serviceAccountName": account, "rules": rights}],
-                "permissions": [
-                    {"serviceAccountName": account, "rules": for_all_namespaces(leader)}
-                ],
+                "permissions": [{"serviceAccountName": account, "rules": own}],
                 "deployments": [
                     {
                         "name": deployment["metadata"]["name"],
@@ -147,10 +151,34 @@ def service_version(version: str, default: list[Object]) -> Object:
     }
 
 
-def for_all_namespaces(rules: list[Object]) -> list[Object]:
-    """The rules of the Role for the Lease, where OLM makes them those of a ClusterRole, as it does in mode AllNamespaces.
+def of_definition(crd: Object) -> Object:
+    """What a definition says of a resource that the ClusterServiceVersion owns."""
+    [served] = crd["spec"]["versions"]
+    return {
+        "kind": crd["spec"]["names"]["kind"],
+        "version": served["name"],
+        "description": served["schema"]["openAPIV3Schema"]["description"],
+    }
 
-    Then `get` and `update` are of that one Lease, wherever it is, and not of everybody's. `create` cannot be held to a name.
+
+def with_volumes(deployment: Object, of: Object) -> Object:
+    """A Deployment with the volumes of another one, which do nothing until a Subscription says that they are to be used."""
+    ours, theirs = (each["spec"]["template"]["spec"] for each in (deployment, of))
+    [container], [mounting] = ours["containers"], theirs["containers"]
+    pod = ours | {
+        "containers": [container | {"volumeMounts": mounting["volumeMounts"]}],
+        "volumes": theirs["volumes"],
+    }
+    template = deployment["spec"]["template"] | {"spec": pod}
+    return deployment | {"spec": deployment["spec"] | {"template": template}}
+
+
+def for_all_namespaces(rules: list[Object]) -> list[Object]:
+    """The rules of a Role of the operator's namespace, where OLM makes them those of a ClusterRole, as it does in mode
+    AllNamespaces.
+
+    Then they are of the one object that is named as the operator is, wherever it is, and not of everybody's. `create` cannot be
+    held to a name.
     """
     held = []
     for rule in rules:
@@ -164,10 +192,10 @@ def for_all_namespaces(rules: list[Object]) -> list[Object]:
     return held
 
 
-def operator_role(default: list[Object]) -> str:
-    """The one ClusterRole that is bound in the whole cluster."""
-    [binding] = [each for each in default if each["kind"] == "ClusterRoleBinding"]
-    return binding["roleRef"]["name"]
+def operator_roles(objects: list[Object]) -> list[Object]:
+    """The ClusterRoles that are bound in the whole cluster."""
+    bindings = [each for each in objects if each["kind"] == "ClusterRoleBinding"]
+    return [only(objects, "ClusterRole", each["roleRef"]["name"]) for each in bindings]
 
 
 def only(objects: list[Object], kind: str, name: str) -> Object:

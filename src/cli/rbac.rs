@@ -16,7 +16,8 @@ use crate::rbac::table;
   registry-sts rbac                                                  # the table: what is needed for what, and why
   registry-sts rbac -n quay | kubectl apply -f -
   registry-sts rbac -n quay --bundle example-config-bundle --mint example-registry-quay-app
-  registry-sts rbac -n quay --output example-bundle-sts --restart deploy/quay")]
+  registry-sts rbac -n quay --output example-bundle-sts --restart deploy/quay
+  registry-sts rbac -n quay --bundle example-config-bundle --key example-key")]
 pub(super) struct Rbac {
     /// The namespace of the registries.
     #[arg(short, long, value_name = "NAMESPACE", value_parser = namespace)]
@@ -69,6 +70,10 @@ struct Features {
     /// Let it keep what stands in the bundle of this QuayStorage, to be put back (spec.deletionPolicy: Restore).
     #[arg(long = "restore", value_name = "QUAYSTORAGE", value_parser = name, requires = "namespace")]
     restored: Vec<String>,
+
+    /// Let it put the access keys that it makes into this Secret (StorageIdentity with trust: user).
+    #[arg(long = "key", value_name = "SECRET", value_parser = name, requires = "namespace")]
+    keys: Vec<String>,
 }
 
 /// An object's name, where it may be a DNS subdomain.
@@ -100,8 +105,9 @@ fn workload(text: &str) -> Result<Workload, &'static str> {
 impl Rbac {
     pub(super) fn run(self) -> Result<Outcome, Problem> {
         let is_namespaced = self.namespaced;
-        let Features { bundles, outputs, minted, annotated, sees_rollouts, restarted, restored } = self.features;
-        let wanted = Wanted { bundles, outputs, minted, annotated, sees_rollouts, restarted, restored, is_namespaced };
+        let Features { bundles, outputs, minted, annotated, sees_rollouts, restarted, restored, keys } = self.features;
+        let wanted =
+            Wanted { bundles, outputs, minted, annotated, sees_rollouts, restarted, restored, keys, is_namespaced };
         let mut out = std::io::stdout();
         let Some(namespace) = self.namespace else {
             out.write_all(table().as_bytes())?;

@@ -32,6 +32,8 @@ pub struct Wanted {
     pub restarted: Vec<Workload>,
     /// The `QuayStorages` of which it keeps what stood in the bundle, to be put back.
     pub restored: Vec<String>,
+    /// The Secrets into which it puts the access keys that it makes.
+    pub keys: Vec<String>,
     /// The install is of namespaces: there is no `ClusterRole` that could be bound.
     pub is_namespaced: bool,
 }
@@ -88,6 +90,11 @@ pub fn grants(namespace: &str, operator: &Account, wanted: &Wanted) -> Vec<Value
         // What is written anew is kept before: a backup is changed, too.
         let rules = [of("", "secrets", &["create"], &[]), of("", "secrets", &["patch", "delete"], &backups)];
         made.role("registry-sts-restore-named", &rules);
+    }
+    if !wanted.keys.is_empty() {
+        // Here, too, `create` cannot be held to a name.
+        let rules = [of("", "secrets", &["create"], &[]), of("", "secrets", &["get", "patch"], &wanted.keys)];
+        made.role("registry-sts-key-named", &rules);
     }
     made.objects
 }

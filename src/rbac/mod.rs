@@ -4,7 +4,9 @@ pub mod grants;
 
 use std::fmt::Write as _;
 
-use Feature::{Annotate, Bundle, Cluster, Leader, Mint, Output, Restart, Restore, Rollout};
+use Feature::{
+    Annotate, Bundle, CloudCredentials, Cluster, Identities, Key, Leader, Mint, Output, Restart, Restore, Rollout,
+};
 
 /// What rights are needed for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +29,12 @@ pub enum Feature {
     Restart,
     /// What stood in a bundle is put back at the end.
     Restore,
+    /// IAM users and roles are made.
+    Identities,
+    /// The operator's own role comes from the Cloud Credential Operator.
+    CloudCredentials,
+    /// The access key of a user that is made is put into a Secret.
+    Key,
 }
 
 /// What one rule allows, and what for.
@@ -58,9 +66,10 @@ const WORKLOADS: &[&str] = &["deployments", "statefulsets"];
 
 impl Feature {
     /// All of them.
-    pub const ALL: [Self; 9] = [Cluster, Leader, Bundle, Output, Mint, Annotate, Rollout, Restart, Restore];
+    pub const ALL: [Self; 12] =
+        [Cluster, Leader, Bundle, Output, Mint, Annotate, Rollout, Restart, Restore, Identities, CloudCredentials, Key];
 
-    /// The role that deploy/ has for it: a `ClusterRole`, but the Role of the leader.
+    /// The role that deploy/ has for it: a `ClusterRole`, but for what is of the operator's own namespace.
     pub fn role(self) -> &'static str {
         match self {
             Self::Cluster => "registry-sts",
@@ -72,6 +81,9 @@ impl Feature {
             Self::Rollout => "registry-sts-rollout",
             Self::Restart => "registry-sts-restart",
             Self::Restore => "registry-sts-restore",
+            Self::Identities => "registry-sts-identities",
+            Self::CloudCredentials => "registry-sts-cloud-credentials",
+            Self::Key => "registry-sts-key",
         }
     }
 
@@ -80,11 +92,13 @@ impl Feature {
         match self {
             Self::Cluster => "cluster, by the install",
             Self::Leader => "its own namespace, by the install",
-            Bundle | Output | Mint | Annotate | Rollout | Restart | Restore => "namespace, by its owner",
+            Self::Identities => "cluster, by the opt-in install",
+            Self::CloudCredentials => "its own namespace, by the opt-in install",
+            Bundle | Output | Mint | Annotate | Rollout | Restart | Restore | Key => "namespace, by its owner",
         }
     }
 
-    /// What of a `QuayStorage` needs it.
+    /// What of a resource, or of how the operator is started, needs it.
     pub fn needed(self) -> &'static str {
         match self {
             Self::Cluster => "always",
@@ -96,6 +110,9 @@ impl Feature {
             Self::Rollout => "registryRef, for ConsumerCurrent",
             Self::Restart => "restart",
             Self::Restore => "deletionPolicy: Restore",
+            Self::Identities => "--enable-identities",
+            Self::CloudCredentials => "--enable-identities on OpenShift (ROLEARN)",
+            Self::Key => "StorageIdentity with trust: user",
         }
     }
 
@@ -111,6 +128,9 @@ impl Feature {
             Self::Rollout => ROLLOUT,
             Self::Restart => RESTART,
             Self::Restore => RESTORE,
+            Self::Identities => IDENTITIES,
+            Self::CloudCredentials => CLOUD_CREDENTIALS,
+            Self::Key => KEY,
         }
     }
 }
@@ -167,7 +187,12 @@ const OUTPUT: &[Rule] = &[
 
 const MINT: &[Rule] = &[
     rule("", &["serviceaccounts"], &["get"], "see the annotations of the account that Quay's pods run as"),
-    rule("", &["serviceaccounts/token"], &["create"], "assume the role as Quay's pods will"),
+    rule(
+        "",
+        &["serviceaccounts/token"],
+        &["create"],
+        "assume the role as Quay's pods will, and see who issues the tokens that a StorageIdentity's role trusts",
+    ),
 ];
 
 const ANNOTATE: &[Rule] =
@@ -187,6 +212,46 @@ const RESTORE: &[Rule] = &[
     rule("", &["secrets"], &["create"], "keep what stands in the bundle before the first write"),
     rule("", &["secrets"], &["patch"], "keep what a later write is to write over, too"),
     rule("", &["secrets"], &["delete"], "remove that once it was put back"),
+];
+
+const IDENTITIES: &[Rule] = &[
+    rule(OURS, &["storageidentities"], &["get", "list", "watch"], "see what is asked for"),
+    rule(OURS, &["storageidentities/status"], &["patch"], "report"),
+    rule(OURS, &["storageidentities"], &["patch"], "set and take its finalizer, with deletionPolicy Delete"),
+    rule(OURS, &["identitypolicies"], &["get", "list", "watch"], "see what namespaces may ask for"),
+    Rule {
+        name: Some("cluster"),
+        ..rule(
+            "config.openshift.io",
+            &["authentications"],
+            &["get"],
+            "see the issuer of the cluster's tokens, on OpenShift",
+        )
+    },
+];
+
+const CLOUD_CREDENTIALS: &[Rule] = &[
+    rule(
+        "cloudcredential.openshift.io",
+        &["credentialsrequests"],
+        &["create"],
+        "ask for the role that the Subscription names",
+    ),
+    Rule {
+        name: Some("registry-sts"),
+        ..rule(
+            "cloudcredential.openshift.io",
+            &["credentialsrequests"],
+            &["get", "patch"],
+            "keep asking for the role that it names now",
+        )
+    },
+];
+
+const KEY: &[Rule] = &[
+    rule("", &["secrets"], &["get"], "read the access key that it has put there"),
+    rule("", &["secrets"], &["create"], "put the first access key into a Secret of its own"),
+    rule("", &["secrets"], &["patch"], "put the next one there, at each rotation"),
 ];
 
 /// All rights as a table in Markdown: feature, rule, why.

@@ -7,7 +7,7 @@ use super::grants::{Account, Wanted, Workload, grants};
 use super::*;
 use crate::resource::ResourceId;
 
-const FILES: [&str; 8] = [
+const FILES: [&str; 11] = [
     include_str!("../../deploy/rbac/operator.yaml"),
     include_str!("../../deploy/manager/leader.yaml"),
     include_str!("../../deploy/rbac/bundle.yaml"),
@@ -16,6 +16,9 @@ const FILES: [&str; 8] = [
     include_str!("../../deploy/rbac/annotate.yaml"),
     include_str!("../../deploy/rbac/rollout.yaml"),
     include_str!("../../deploy/rbac/restore.yaml"),
+    include_str!("../../deploy/rbac/identities.yaml"),
+    include_str!("../../deploy/overlays/identities/cloud-credentials.yaml"),
+    include_str!("../../deploy/rbac/key.yaml"),
 ];
 
 /// What a role allows, verb by verb: group, resource, verb, name.
@@ -152,6 +155,20 @@ fn what_is_named_is_all_that_is_minted_annotated_and_rolled() {
     ]);
     let bound = vec!["registry-sts-bundle", "registry-sts-rollout"];
     assert_eq!(summary(&granted(&wanted)), (bound, expected));
+}
+
+#[test]
+fn with_a_keys_name_no_other_secret_is_read_or_changed_for_it() {
+    let wanted = Wanted { bundles: vec!["bundle".into()], keys: vec!["key".into()], ..Wanted::default() };
+    let expected = rights(&[
+        ["", "secrets", "patch", "bundle"],
+        ["", "secrets", "create", ""],
+        ["", "secrets", "get", "key"],
+        ["", "secrets", "patch", "key"],
+    ]);
+    assert_eq!(summary(&granted(&wanted)), (vec!["registry-sts-read"], expected));
+    let wanted = Wanted { keys: vec!["key".into()], ..Wanted::default() };
+    assert_eq!(summary(&granted(&wanted)).0, vec!["registry-sts-bundle"], "the bundle is not named");
 }
 
 #[test]

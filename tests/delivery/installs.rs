@@ -20,7 +20,7 @@ fn as_yaml(objects: &[Value]) -> String {
     texts.join("---\n")
 }
 
-fn deployment(objects: &[Value]) -> &Value {
+pub(crate) fn deployment(objects: &[Value]) -> &Value {
     let mut deployments = objects.iter().filter(|object| object["kind"] == "Deployment");
     let only = deployments.next().unwrap();
     assert!(deployments.next().is_none());
@@ -28,7 +28,7 @@ fn deployment(objects: &[Value]) -> &Value {
 }
 
 /// Applies manifests, after the API server has said that it would take all of them.
-fn apply(world: &World, objects: &[Value]) {
+pub(crate) fn apply(world: &World, objects: &[Value]) {
     // What everything else stands in.
     let first = |object: &&Value| object["kind"] == "Namespace";
     let namespaces: Vec<Value> = objects.iter().filter(first).cloned().collect();
@@ -39,19 +39,21 @@ fn apply(world: &World, objects: &[Value]) {
     assert_eq!(dry.lines().count(), objects.len(), "{dry}");
     let applied = kubectl(world, &["apply", "--server-side", "-f", "-"], &as_yaml(objects));
     assert_eq!(applied.lines().count(), objects.len(), "{applied}");
-    let established = ["wait", "--for=condition=Established", "crd/quaystorages.registry-sts.dev", "--timeout=60s"];
-    kubectl(world, &established, "");
+    for kind in ["quaystorages", "storageidentities", "identitypolicies"] {
+        let crd = format!("crd/{kind}.registry-sts.dev");
+        kubectl(world, &["wait", "--for=condition=Established", &crd, "--timeout=60s"], "");
+    }
     // Again, and nothing conflicts.
     kubectl(world, &["apply", "--server-side", "-f", "-"], &as_yaml(objects));
 }
 
 /// Lets the operator at the world's namespace.
-fn grant(world: &World, flags: &[&str]) {
+pub(crate) fn grant(world: &World, flags: &[&str]) {
     kubectl(world, &["apply", "-f", "-"], &rbac(world, flags));
 }
 
 /// The example becomes Ready, its key is rotated, and nothing was forbidden on the way but what may be.
-async fn works(world: &World, operator: &mut Operator, may_be_forbidden: &[&str]) {
+pub(crate) async fn works(world: &World, operator: &mut Operator, may_be_forbidden: &[&str]) {
     let iam = world.put_example(CONFIG).await;
     world.until_ready("example").await;
     world.rotate_example(&iam).await;
@@ -63,7 +65,7 @@ async fn works(world: &World, operator: &mut Operator, may_be_forbidden: &[&str]
 }
 
 /// Deletes what was applied, and what docs/uninstall.md says is to be deleted besides.
-fn delete(world: &World, objects: &[Value]) {
+pub(crate) fn delete(world: &World, objects: &[Value]) {
     kubectl(world, &["delete", "--wait=true", "--timeout=60s", "-f", "-"], &as_yaml(objects));
 }
 
@@ -127,7 +129,7 @@ async fn the_namespaced_install_works_in_its_namespace_and_can_read_no_secret_of
 }
 
 #[tokio::test]
-async fn the_chart_installs_an_operator_that_works_and_uninstalls_all_but_the_definition_of_the_resource() {
+async fn the_chart_installs_an_operator_that_works_and_uninstalls_all_but_the_definitions() {
     let _alone = alone().await;
     let mut world = with_namespace("helm").await;
     let chart = root().join("deploy/helm/registry-sts");
@@ -158,9 +160,9 @@ async fn the_chart_installs_an_operator_that_works_and_uninstalls_all_but_the_de
 
     delete_resources_and_grants(&world);
     helm(&world, &["uninstall", "registry-sts", "-n", "registry-sts", "--wait"]);
-    // The definition is kept, for with it all QuayStorages would go.
-    kubectl(&world, &["get", "crd", "quaystorages.registry-sts.dev"], "");
-    kubectl(&world, &["delete", "crd", "quaystorages.registry-sts.dev"], "");
+    // The definitions are kept, for with them all resources would go.
+    kubectl(&world, &["get", "-k", "crds"], "");
+    kubectl(&world, &["delete", "-k", "crds"], "");
     kubectl(&world, &["delete", "namespace", "registry-sts", "--wait=true", "--timeout=60s"], "");
     until_nothing_is_left(&world).await;
 }

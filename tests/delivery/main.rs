@@ -18,6 +18,7 @@ mod cluster;
 #[allow(dead_code)]
 #[path = "../packaging/console.rs"]
 mod console;
+mod identities;
 mod installs;
 mod kubectl;
 mod pages;

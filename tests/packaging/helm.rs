@@ -104,6 +104,29 @@ fn with_all_secrets_it_is_what_kustomize_makes_of_that_overlay() {
 }
 
 #[test]
+fn with_identities_it_is_what_kustomize_makes_of_that_overlay() {
+    let overlay = kustomized("deploy/overlays/identities").into_iter().map(|object| {
+        // Kustomize has no values: there it is to be replaced.
+        serde_json::from_str(&object.to_string().replace("<cluster-id>", "prod-eu-1")).unwrap()
+    });
+    let mut theirs = named(overlay.collect());
+    theirs.remove("Namespace /registry-sts");
+    let enabled = "identities.enabled=true,identities.clusterId=prod-eu-1";
+    let on_openshift = without_additions(rendered(&["--set", &format!("{enabled},identities.openshift=true")]));
+    assert_same(&on_openshift, &theirs);
+
+    // Elsewhere nobody answers a CredentialsRequest.
+    for kind in ["Role", "RoleBinding"] {
+        assert!(theirs.remove(&format!("{kind} registry-sts/registry-sts-cloud-credentials")).is_some());
+    }
+    let deployment = theirs.get_mut("Deployment registry-sts/registry-sts").unwrap();
+    let pod = deployment["spec"]["template"]["spec"].as_object_mut().unwrap();
+    pod.remove("volumes");
+    pod["containers"][0].as_object_mut().unwrap().remove("volumeMounts");
+    assert_same(&without_additions(rendered(&["--set", enabled])), &theirs);
+}
+
+#[test]
 fn what_is_for_prometheus_is_what_deploy_monitoring_has() {
     let ours = rendered(&["--set", "serviceMonitor.enabled=true,prometheusRule.enabled=true"]);
     let theirs = named(kustomized("deploy/monitoring"));
@@ -159,6 +182,7 @@ fn every_switch_takes_away_its_objects_and_no_others() {
                 "ClusterRole /registry-sts-admin",
                 "ClusterRole /registry-sts-editor",
                 "ClusterRole /registry-sts-viewer",
+                "ClusterRole /registry-sts-identitypolicy-",
             ],
         ),
         ("serviceAccount.create", &["ServiceAccount "]),
@@ -175,7 +199,11 @@ fn every_switch_takes_away_its_objects_and_no_others() {
         assert_eq!(left.keys().collect::<BTreeSet<_>>(), expected, "{switch}");
     }
     let unkept = rendered(&["--set", "crds.keep=false"]);
-    assert!(unkept["CustomResourceDefinition /quaystorages.registry-sts.dev"]["metadata"].get("annotations").is_none());
+    for (objects, is_kept) in [(all, true), (unkept, false)] {
+        let definitions = objects.values().filter(|object| object["kind"] == "CustomResourceDefinition");
+        let annotated = definitions.map(|crd| crd["metadata"].get("annotations").is_some()).collect::<Vec<_>>();
+        assert_eq!(annotated, [is_kept; 3]);
+    }
 }
 
 #[test]

@@ -49,3 +49,33 @@ fn the_install_for_all_secrets_is_the_default_one_and_one_binding() {
     assert!(default.is_subset(&all));
     assert_eq!(all.len(), default.len() + 1);
 }
+
+#[test]
+fn the_install_with_identities_is_the_default_one_with_their_rights_flags_and_volumes() {
+    let (default, all) = (kustomized("deploy/default"), kustomized("deploy/overlays/identities"));
+    let names = |objects: &[Value]| -> BTreeSet<String> { objects.iter().map(identity).collect() };
+    let added = [
+        "ClusterRoleBinding /registry-sts-identities",
+        "Role registry-sts/registry-sts-cloud-credentials",
+        "RoleBinding registry-sts/registry-sts-cloud-credentials",
+    ];
+    assert_eq!(&names(&all) - &names(&default), added.map(str::to_owned).into());
+    let deployment = "Deployment registry-sts/registry-sts";
+    for object in &default {
+        let which = identity(object);
+        assert!(which == deployment || all.contains(object), "{which}");
+    }
+    let mut with = find(&all, deployment).clone();
+    let pod = with["spec"]["template"]["spec"].as_object_mut().unwrap();
+    let volumes = pod.remove("volumes").unwrap();
+    let names: Vec<&Value> = volumes.as_array().unwrap().iter().map(|volume| &volume["name"]).collect();
+    let container = pod["containers"][0].as_object_mut().unwrap();
+    let mounts = container.remove("volumeMounts").unwrap();
+    assert_eq!(names, mounts.as_array().unwrap().iter().map(|mount| &mount["name"]).collect::<Vec<_>>());
+    let arguments = container["args"].as_array_mut().unwrap();
+    // What is to be replaced is refused as it stands.
+    assert_eq!(arguments.split_off(arguments.len() - 2), ["--enable-identities", "--cluster-id=<cluster-id>"]);
+    assert_eq!(&with, find(&default, deployment));
+    let answer = volumes.as_array().unwrap().iter().find(|volume| volume["secret"].is_object()).unwrap();
+    assert_eq!(answer["secret"]["optional"], true, "the pod starts before the Secret is there");
+}

@@ -55,36 +55,44 @@ fn the_cluster_version_is_that_of_the_package() {
 }
 
 #[test]
-fn the_rights_are_those_of_the_default_install() {
+fn the_rights_are_those_of_the_install_with_identities() {
     let csv = document(CSV);
     let install = &csv["spec"]["install"]["spec"];
-    let operator = documents(&text("deploy/rbac/operator.yaml"));
+    let rules = |file: &str, name: &str| -> Vec<Value> {
+        let objects = documents(&text(&format!("deploy/rbac/{file}.yaml")));
+        named(&objects, "ClusterRole", name)["rules"].as_array().unwrap().clone()
+    };
+    let expected = [rules("operator", "registry-sts"), rules("identities", "registry-sts-identities")].concat();
     let account = json!("registry-sts");
     assert_eq!(install["clusterPermissions"].as_array().unwrap().len(), 1);
-    assert_eq!(install["clusterPermissions"][0]["rules"], named(&operator, "ClusterRole", "registry-sts")["rules"]);
+    assert_eq!(install["clusterPermissions"][0]["rules"], Value::from(expected));
     assert_eq!(install["clusterPermissions"][0]["serviceAccountName"], account);
 
-    let default = kustomized("deploy/default");
-    let leader = allowed(&named(&default, "Role", "registry-sts-leader")["rules"]);
+    let overlay = kustomized("deploy/overlays/identities");
+    let own = ["registry-sts-leader", "registry-sts-cloud-credentials"];
+    let own = own.iter().flat_map(|role| allowed(&named(&overlay, "Role", role)["rules"])).collect();
     let permissions = &install["permissions"][0];
     assert_eq!(permissions["serviceAccountName"], account);
     let without_names = |rights: BTreeSet<[String; 4]>| -> BTreeSet<_> {
         rights.into_iter().map(|[group, resource, verb, _]| (group, resource, verb)).collect()
     };
-    assert_eq!(without_names(allowed(&permissions["rules"])), without_names(leader));
+    assert_eq!(without_names(allowed(&permissions["rules"])), without_names(own));
 }
 
 #[test]
-fn the_right_to_leases_is_of_one_lease_where_olm_gives_it_for_all_namespaces() {
+fn what_is_of_the_operators_namespace_is_of_one_name_where_olm_gives_it_for_all_namespaces() {
     let roles = unpacked("elsewhere");
-    let roles = roles.iter().filter(|object| object["kind"] == "ClusterRole");
-    let leases: Vec<_> = roles
-        .flat_map(|role| allowed(&role["rules"]))
-        .filter(|[_, resource, ..]| resource == "leases")
-        .map(|[_, _, verb, names]| (verb, names))
-        .collect();
-    let expected = [("create", ""), ("get", "registry-sts"), ("update", "registry-sts")];
-    assert_eq!(leases, expected.map(|(verb, names)| (verb.to_owned(), names.to_owned())));
+    let roles: Vec<&Value> = roles.iter().filter(|object| object["kind"] == "ClusterRole").collect();
+    for (resource, change) in [("leases", "update"), ("credentialsrequests", "patch")] {
+        let rights: Vec<_> = roles
+            .iter()
+            .flat_map(|role| allowed(&role["rules"]))
+            .filter(|[_, of, ..]| of == resource)
+            .map(|[_, _, verb, names]| (verb, names))
+            .collect();
+        let expected = [("create", ""), ("get", "registry-sts"), (change, "registry-sts")];
+        assert_eq!(rights, expected.map(|(verb, names)| (verb.to_owned(), names.to_owned())));
+    }
 }
 
 #[test]
@@ -96,8 +104,11 @@ fn what_olm_makes_is_the_default_install_but_for_what_is_beside_the_bundle() {
     // OLM names and splits these as it likes; the rights are compared above.
     let is_of_rights = |object: &Value| {
         let bound = ["ClusterRoleBinding", "Role", "RoleBinding"].contains(&object["kind"].as_str().unwrap());
-        bound || object["kind"] == "ClusterRole" && object["metadata"]["name"] == "registry-sts"
+        let name = object["metadata"]["name"].as_str().unwrap();
+        bound || object["kind"] == "ClusterRole" && ["registry-sts", "registry-sts-identities"].contains(&name)
     };
+    let overlay = kustomized("deploy/overlays/identities");
+    let with_identities = &named(&overlay, "Deployment", "registry-sts")["spec"]["template"]["spec"];
     for object in &mut made {
         if object["kind"] == "Deployment" {
             // What OLM adds.
@@ -106,6 +117,11 @@ fn what_olm_makes_is_the_default_install_but_for_what_is_beside_the_bundle() {
             let annotations = object["spec"]["template"]["metadata"]["annotations"].as_object_mut().unwrap();
             let added = csv["metadata"]["annotations"].as_object().unwrap();
             annotations.retain(|key, _| !added.contains_key(key) && key != "olm.targetNamespaces");
+            // What waits for a Subscription that switches identities on.
+            let pod = object["spec"]["template"]["spec"].as_object_mut().unwrap();
+            assert_eq!(pod.remove("volumes").as_ref(), Some(&with_identities["volumes"]));
+            let mounts = pod["containers"][0].as_object_mut().unwrap().remove("volumeMounts");
+            assert_eq!(mounts.as_ref(), Some(&with_identities["containers"][0]["volumeMounts"]));
         }
     }
     for object in &default {
@@ -146,7 +162,7 @@ fn the_policies_are_of_another_namespace_after_what_the_readme_does_to_them() {
     assert!(!made.contains("serviceaccount:registry-sts:") && !made.contains("namespace: registry-sts"), "{made}");
     let held = made.matches("system:serviceaccount:elsewhere:registry-sts").count();
     let policies = documents(&made).iter().filter(|object| object["kind"] == "ValidatingAdmissionPolicy").count();
-    assert_eq!((held, policies), (6, 6));
+    assert_eq!((held, policies), (8, 8));
     assert_eq!(named(&documents(&made), "NetworkPolicy", "registry-sts")["metadata"]["namespace"], "elsewhere");
 }
 

@@ -31,8 +31,10 @@ pub(super) async fn install(admin: &Client) {
         .get_or_init(|| async {
             for file in files {
                 let text = std::fs::read_to_string(format!("{}/{file}", env!("CARGO_MANIFEST_DIR"))).unwrap();
-                for document in serde_yaml::Deserializer::from_str(&text) {
-                    let object: Value = serde::Deserialize::deserialize(document).unwrap();
+                let documents = serde_yaml::Deserializer::from_str(&text);
+                let objects: Vec<Value> =
+                    documents.map(|document| serde::Deserialize::deserialize(document).unwrap()).collect();
+                for object in objects {
                     apply(admin, &object).await;
                 }
             }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use super::{named, refused, rendered};
-use crate::files::{kustomized, text};
+use crate::files::{documents, kustomized, text};
 
 /// Two namespaces, without the definition.
 pub(super) const SCOPED: [&str; 2] = ["--values", "deploy/helm/registry-sts/ci/namespaced-values.yaml"];
@@ -25,10 +25,14 @@ fn in_some_namespaces_only_there_is_nothing_of_the_clusters() {
 }
 
 #[test]
-fn in_some_namespaces_only_the_definition_is_all_that_is_of_the_cluster() {
+fn in_some_namespaces_only_the_definitions_are_all_that_is_of_the_cluster() {
     let objects = rendered(&[&SCOPED[..], &["--set", "crds.enabled=true"]].concat());
     let of_the_cluster: Vec<_> = objects.keys().filter(|name| name.contains(" /")).collect();
-    assert_eq!(of_the_cluster, ["CustomResourceDefinition /quaystorages.registry-sts.dev"]);
+    let kinds = ["identitypolicies", "quaystorages", "storageidentities"];
+    assert_eq!(
+        of_the_cluster,
+        kinds.map(|kind| format!("CustomResourceDefinition /{kind}.registry-sts.dev")).each_ref()
+    );
 }
 
 #[test]
@@ -82,19 +86,20 @@ fn what_can_be_granted_are_the_roles_that_are_bound_by_namespace() {
     let grantable = &schema["properties"]["grants"]["items"]["properties"]["roles"]["items"]["enum"];
     let grantable: BTreeSet<String> =
         grantable.as_array().unwrap().iter().map(|role| format!("registry-sts-{}", role.as_str().unwrap())).collect();
-    // Those with labels are added to the roles of people.
-    let to_be_bound = kustomized("deploy/default")
-        .into_iter()
-        .filter(|object| object["kind"] == "ClusterRole" && object["metadata"]["labels"].is_null());
-    let mut to_be_bound: BTreeSet<_> =
-        to_be_bound.map(|role| role["metadata"]["name"].as_str().unwrap().to_owned()).collect();
-    assert!(to_be_bound.remove("registry-sts"));
+    let names = |objects: Vec<Value>| -> BTreeSet<String> {
+        let roles = objects.into_iter().filter(|object| object["kind"] == "ClusterRole");
+        roles.map(|role| role["metadata"]["name"].as_str().unwrap().to_owned()).collect()
+    };
+    let people = names(documents(&text("deploy/rbac/people.yaml")));
+    let mut to_be_bound = &names(kustomized("deploy/default")) - &people;
+    // Those are the cluster's.
+    assert!(to_be_bound.remove("registry-sts") && to_be_bound.remove("registry-sts-identities"));
     assert_eq!(grantable, to_be_bound);
 }
 
 #[test]
 fn what_does_not_go_together_is_refused_in_plain_words() {
-    let cases: [(&[&str], &str); 5] = [
+    let cases: [(&[&str], &str); 8] = [
         (
             &["--set", "scope.namespaces={quay},allSecrets.enabled=true"],
             "allSecrets.enabled is for all namespaces: leave scope.namespaces empty",
@@ -112,6 +117,15 @@ fn what_does_not_go_together_is_refused_in_plain_words() {
             "serviceMonitor and prometheusRule need metrics.enabled",
         ),
         (&["--set", "extraArgs={--no-leader-election}"], "/extraArgs/0"),
+        (&["--set", "identities.enabled=true"], "identities.enabled needs identities.clusterId: a word that no other"),
+        (
+            &["--set", "scope.namespaces={quay},identities.enabled=true,identities.clusterId=prod-eu-1"],
+            "identities.enabled is for all namespaces",
+        ),
+        (
+            &["--set", "identities.roleArn=arn:aws:iam::123492922789:role/registry-sts"],
+            "identities.roleArn is for identities.openshift: elsewhere the role is the annotation",
+        ),
     ];
     for (values, why) in cases {
         let said = refused(values);

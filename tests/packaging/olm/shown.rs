@@ -5,10 +5,17 @@ use serde_json::Value;
 use super::{CSV, document};
 use crate::files::{documents, text};
 
-/// The schema of the custom resource that a `ClusterServiceVersion` owns.
-fn schema() -> Value {
-    document("deploy/olm/manifests/registry-sts.dev_quaystorages.yaml")["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
-        .take()
+/// What the `ClusterServiceVersion` says of each of its custom resources, with the schema of that one.
+fn owned() -> Vec<(Value, Value)> {
+    let csv = document(CSV);
+    let owned = csv["spec"]["customresourcedefinitions"]["owned"].as_array().unwrap();
+    let schema = |name: &str| {
+        let (plural, group) = name.split_once('.').unwrap();
+        let mut crd = document(&format!("deploy/olm/manifests/{group}_{plural}.yaml"));
+        assert_eq!(crd["metadata"]["name"], name);
+        crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"].take()
+    };
+    owned.iter().map(|one| (one.clone(), schema(one["name"].as_str().unwrap()))).collect()
 }
 
 /// What a value has that its schema does not know, or lacks that it requires, or has as another type.
@@ -45,18 +52,22 @@ fn faults(value: &Value, schema: &Value, at: &str) -> Vec<String> {
 #[test]
 fn the_examples_are_as_the_definition_wants_them() {
     let csv = document(CSV);
-    let owned = &csv["spec"]["customresourcedefinitions"]["owned"][0];
+    let owned = owned();
     let examples: Vec<Value> =
         serde_json::from_str(csv["metadata"]["annotations"]["alm-examples"].as_str().unwrap()).unwrap();
-    assert!(!examples.is_empty());
     assert_eq!(examples, documents(&text("deploy/olm/examples.yaml")));
-    let schema = schema();
-    for example in &examples {
-        assert_eq!(example["apiVersion"], "registry-sts.dev/v1alpha1");
-        assert_eq!(example["kind"], owned["kind"]);
-        assert_eq!(faults(&example["spec"], &schema["properties"]["spec"], "spec"), [""; 0]);
+    for (one, schema) in &owned {
+        let mut of_kind = examples.iter().filter(|example| example["kind"] == one["kind"]).peekable();
+        assert!(of_kind.peek().is_some(), "there is no example of a {}", one["kind"]);
+        for example in of_kind {
+            assert_eq!(example["apiVersion"], "registry-sts.dev/v1alpha1");
+            assert_eq!(faults(&example["spec"], &schema["properties"]["spec"], "spec"), [""; 0]);
+        }
     }
+    assert!(examples.iter().all(|example| owned.iter().any(|(one, _)| one["kind"] == example["kind"])));
 
+    let (first, schema) = &owned[0];
+    assert_eq!((&examples[0]["kind"], &first["kind"]), (&"QuayStorage".into(), &"QuayStorage".into()));
     let mut broken = examples[0]["spec"].clone();
     broken["locations"][0]["pail"] = broken["locations"][0]["bucket"].take();
     broken["suspend"] = "no".into();
@@ -70,30 +81,45 @@ fn the_examples_are_as_the_definition_wants_them() {
 }
 
 #[test]
+fn every_definition_of_the_bundle_is_owned() {
+    let owned: Vec<Value> = owned().into_iter().map(|(one, _)| one["name"].clone()).collect();
+    let all = super::manifests();
+    let definitions = all.iter().filter(|(_, object)| object["kind"] == "CustomResourceDefinition");
+    let names: Vec<&Value> = definitions.map(|(_, object)| &object["metadata"]["name"]).collect();
+    assert!(names.len() == owned.len() && names.iter().all(|name| owned.contains(name)), "{names:?} and {owned:?}");
+}
+
+#[test]
 fn every_descriptor_is_of_a_field_that_there_is() {
-    let csv = document(CSV);
-    let owned = &csv["spec"]["customresourcedefinitions"]["owned"][0];
-    let schema = schema();
-    for (descriptors, of) in [("specDescriptors", "spec"), ("statusDescriptors", "status")] {
-        for descriptor in owned[descriptors].as_array().unwrap() {
-            let path = descriptor["path"].as_str().unwrap();
-            let mut field = &schema["properties"][of];
-            for step in path.split('.') {
-                let name = step.strip_suffix("[0]");
-                field = &field["properties"][name.unwrap_or(step)];
-                if name.is_some() {
-                    field = &field["items"];
-                }
+    for (owned, schema) in owned() {
+        for (descriptors, of) in [("specDescriptors", "spec"), ("statusDescriptors", "status")] {
+            let descriptors = owned[descriptors].as_array();
+            assert_eq!(descriptors.is_some(), schema["properties"].get(of).is_some(), "{}: {of}", owned["kind"]);
+            for descriptor in descriptors.into_iter().flatten() {
+                let path = descriptor["path"].as_str().unwrap();
+                let field = field(&schema["properties"][of], path);
+                assert!(field["type"].is_string(), "{}: {of}.{path}", owned["kind"]);
+                let options = descriptor["x-descriptors"].as_array().into_iter().flatten();
+                let options = options.filter_map(|option| {
+                    option.as_str().unwrap().strip_prefix("urn:alm:descriptor:com.tectonic.ui:select:").map(Value::from)
+                });
+                let options: Vec<Value> = options.collect();
+                assert!(options.is_empty() || field["enum"] == Value::from(options), "{of}.{path} has other values");
             }
-            assert!(field["type"].is_string(), "{of}.{path}");
-            let options = descriptor["x-descriptors"].as_array().into_iter().flatten();
-            let options = options.filter_map(|option| {
-                option.as_str().unwrap().strip_prefix("urn:alm:descriptor:com.tectonic.ui:select:").map(Value::from)
-            });
-            let options: Vec<Value> = options.collect();
-            assert!(options.is_empty() || field["enum"] == Value::from(options), "{of}.{path} has other values");
         }
     }
+}
+
+/// The schema of a field, by a descriptor's path.
+fn field<'a>(mut schema: &'a Value, path: &str) -> &'a Value {
+    for step in path.split('.') {
+        let name = step.strip_suffix("[0]");
+        schema = &schema["properties"][name.unwrap_or(step)];
+        if name.is_some() {
+            schema = &schema["items"];
+        }
+    }
+    schema
 }
 
 #[test]

@@ -32,5 +32,13 @@
 {{- if .Values.caFile.configMap }}
 {{- $args = append $args (printf "--ca-file=/etc/registry-sts/certificates/%s" .Values.caFile.key) }}
 {{- end }}
+{{- with .Values.identities }}
+{{- if .enabled }}
+{{- $args = concat $args (list "--enable-identities" (printf "--cluster-id=%s" .clusterId)) }}
+{{- with .oidcIssuer }}
+{{- $args = append $args (printf "--oidc-issuer=%s" .) }}
+{{- end }}
+{{- end }}
+{{- end }}
 {{- concat $args .Values.extraArgs | toYaml }}
 {{- end }}

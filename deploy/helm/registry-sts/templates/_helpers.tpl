@@ -38,4 +38,15 @@ app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 {{- if and (or .Values.serviceMonitor.enabled .Values.prometheusRule.enabled) (not .Values.metrics.enabled) }}
 {{- fail "serviceMonitor and prometheusRule need metrics.enabled" }}
 {{- end }}
+{{- with .Values.identities }}
+{{- if and .enabled (not .clusterId) }}
+{{- fail "identities.enabled needs identities.clusterId: a word that no other cluster has which uses the same AWS account, and that is never changed afterwards, for example prod-eu-1" }}
+{{- end }}
+{{- if and .enabled $scope }}
+{{- fail "identities.enabled is for all namespaces: IdentityPolicies are of the cluster. Leave scope.namespaces empty" }}
+{{- end }}
+{{- if and .roleArn (not .openshift) }}
+{{- fail "identities.roleArn is for identities.openshift: elsewhere the role is the annotation eks.amazonaws.com/role-arn in serviceAccount.annotations" }}
+{{- end }}
+{{- end }}
 {{- end }}
