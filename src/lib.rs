@@ -36,6 +36,7 @@ pub mod plan;
 /// PURE: IAM policy documents with the least privilege.
 pub mod policy;
 pub mod proof;
+pub mod provision;
 /// PURE: what the operator may do, and why.
 pub mod rbac;
 /// PURE: the closed set of reasons.

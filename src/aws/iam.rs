@@ -16,21 +16,13 @@ use serde_json::Value;
 
 use super::{Aws, framework, read, timeouts};
 use crate::arn::Partition;
+use crate::identity::answer::Unanswered;
 use crate::identity::desired::{Desired, POLICY_NAME};
 use crate::identity::observed::{Found, Key, LastUsed};
 use crate::identity::step::{Kind, Step, name, permissions};
 use crate::plan::key::AccessKey;
 use crate::reason::Failure;
 use crate::verdict::Answer;
-
-/// A call that was not answered as hoped: which action, and the answer.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Unanswered {
-    /// The action as policies name it, for example `iam:GetUser`.
-    pub action: &'static str,
-    /// What was answered.
-    pub answer: Answer,
-}
 
 /// What came of a step.
 pub enum Made {

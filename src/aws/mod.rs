@@ -16,7 +16,8 @@ use std::time::Duration;
 use aws_sdk_sts::config::retry::RetryConfig;
 use aws_sdk_sts::config::timeout::TimeoutConfig;
 use aws_sdk_sts::config::{
-    BehaviorVersion, Credentials, FrameworkMetadata, Region, SharedHttpClient, StalledStreamProtectionConfig,
+    BehaviorVersion, Credentials, FrameworkMetadata, Region, SharedCredentialsProvider, SharedHttpClient,
+    StalledStreamProtectionConfig,
 };
 
 use crate::consumer::StsEndpoint;
@@ -177,6 +178,15 @@ impl Aws {
             None => config,
         };
         aws_sdk_sts::Client::from_conf(config.build())
+    }
+}
+
+impl Aws {
+    /// The credentials that the AWS CLI would use: of the environment, of a profile, of IAM Identity Center. For somebody at a
+    /// terminal only: the operator never looks for credentials.
+    pub async fn of_caller(&self) -> Option<SharedCredentialsProvider> {
+        let config = aws_config::defaults(BehaviorVersion::latest()).http_client(self.http.clone());
+        config.load().await.credentials_provider()
     }
 }
 

@@ -11,6 +11,7 @@ mod files;
 mod identities;
 mod policy;
 mod progress;
+mod provision;
 mod rbac;
 mod reach;
 mod render;
@@ -39,6 +40,7 @@ enum Verb {
     Render(render::Render),
     Check(check::Check),
     Policy(policy::Policy),
+    Provision(provision::Provision),
     Adopt(adopt::Adopt),
     Rbac(rbac::Rbac),
 }
@@ -59,6 +61,7 @@ pub async fn main() -> ExitCode {
         Verb::Render(render) => render.run(),
         Verb::Check(check) => check.run().await,
         Verb::Policy(policy) => policy.run(),
+        Verb::Provision(provision) => provision.run().await,
         Verb::Adopt(adopt) => adopt.run().await,
         Verb::Rbac(rbac) => rbac.run(),
     };

@@ -76,11 +76,15 @@ impl Resources {
         let beginning = Beginning { awaited: scopes.iter().cloned().collect(), is_any_listed: false, health };
         let mut taking = Taking { resources: resources.clone(), writer, listed: HashMap::new(), beginning };
         let told = events(client, scopes).flat_map(move |(scope, event)| {
-            taking.beginning.hears(scope.as_ref(), &event);
+            let is_complete = taking.beginning.hears(scope.as_ref(), &event);
             let told = match event {
                 Ok(event) => taking.take(scope.as_ref(), event).into_iter().map(Ok).collect(),
                 Err(error) => vec![Err(error)],
             };
+            // Whoever asks after this finds what was listed.
+            if is_complete {
+                taking.beginning.health.is_synced();
+            }
             stream::iter(told)
         });
         (resources, told)
@@ -140,19 +144,17 @@ type Events = SelectAll<BoxStream<'static, (Option<String>, watcher::Result<Even
 
 impl Beginning {
     /// The process is ready once every watch has listed its resources or was refused, and one is not.
-    fn hears(&mut self, scope: Option<&String>, event: &watcher::Result<Event<Stored>>) {
+    fn hears(&mut self, scope: Option<&String>, event: &watcher::Result<Event<Stored>>) -> bool {
         if self.awaited.is_empty() && self.is_any_listed {
-            return;
+            return false;
         }
         match event {
             Ok(Event::InitDone) => self.is_any_listed = true,
             Err(error) if ApiProblem::from(error) == ApiProblem::Forbidden => {}
-            Ok(_) | Err(_) => return,
+            Ok(_) | Err(_) => return false,
         }
         self.awaited.remove(&scope.cloned());
-        if self.awaited.is_empty() && self.is_any_listed {
-            self.health.is_synced();
-        }
+        self.awaited.is_empty() && self.is_any_listed
     }
 }
 

@@ -138,7 +138,8 @@ impl View<'_> {
         if let Some((old, marker)) = old.clone().find_map(|key| Some((key, *self.marker(key)?))) {
             return self.retire(old, marker, since);
         }
-        let asked = self.keys.asked.rotate.filter(|asked| current.created < *asked);
+        // AWS tells when a key was made to the second.
+        let asked = self.keys.asked.rotate.filter(|asked| current.created.as_second() < asked.as_second());
         let next = [Some(later(current.created, self.wanted.interval)), asked].into_iter().flatten().min();
         let next = next.unwrap_or(self.now);
         if next <= self.now {

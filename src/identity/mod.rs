@@ -9,6 +9,7 @@
 //! A plan is made from what AWS and the cluster say, never from what was done before: whoever is killed between two steps
 //! goes on where that left it.
 
+pub mod answer;
 pub mod consumers;
 pub mod desired;
 pub mod document;

@@ -62,12 +62,46 @@ impl Account {
         let boundary = account.printed(&["--boundary"]);
         let args = json!({"PolicyName": format!("{namespace}-boundary"), "PolicyDocument": boundary});
         account.aws("create_policy", args).await;
-        let trust = json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow",
-            "Principal": {"Federated": "cluster"}, "Action": "sts:AssumeRoleWithWebIdentity"}]});
-        let trust = trust.to_string();
+        let trust = trusting_tokens();
         account.aws("create_role", json!({"RoleName": account.role, "AssumeRolePolicyDocument": trust})).await;
         account.give_rights().await;
         account
+    }
+
+    /// Another cluster that shares everything with this one, but what it is called and the operator's role.
+    pub(crate) async fn beside(other: &Self, cluster: &str) -> Self {
+        let world = other.world.twin().await;
+        let account = Self {
+            role: format!("{}-{cluster}", other.role),
+            cluster: cluster.to_owned(),
+            bucket: other.bucket.clone(),
+            boundary: other.boundary.clone(),
+            _kubelet: kubelet(&world),
+            world,
+        };
+        account.put_policy(json!({})).await;
+        let trust = trusting_tokens();
+        account.aws("create_role", json!({"RoleName": account.role, "AssumeRolePolicyDocument": trust})).await;
+        account.give_rights().await;
+        account
+    }
+
+    /// A session of the operator's own role, as the peer's requests take it.
+    pub(crate) async fn own_session(&self) -> Value {
+        let args = json!({"RoleArn": format!("{ACCOUNT}:role/{}", self.role), "RoleSessionName": "test", "WebIdentityToken": "a.b.c"});
+        let told = self.world.plane.aws("sts", "assume_role_with_web_identity", args).await["Credentials"].clone();
+        json!({"access_key": told["AccessKeyId"], "secret_key": told["SecretAccessKey"], "session_token": told["SessionToken"]})
+    }
+
+    /// Deletes the resource and its Secret: what is in AWS stays.
+    pub(crate) async fn forget_identity(&self, name: &str) {
+        let api: Api<StorageIdentity> = self.world.api();
+        api.delete(name, &kube::api::DeleteParams::default()).await.unwrap();
+        self.world.api::<Secret>().delete(name, &kube::api::DeleteParams::default()).await.unwrap();
+        crate::harness::world::eventually("it is gone", || async {
+            api.get_opt(name).await.unwrap().is_none().then_some(())
+        })
+        .await;
     }
 
     /// Gives the operator's role what is printed for it, and nothing else.
@@ -110,23 +144,23 @@ impl Account {
 
     /// The same with another way to AWS.
     pub(crate) async fn operator_at(&self, aws: &str) -> Operator {
+        self.start(aws, &[]).await
+    }
+
+    /// The same with more flags.
+    pub(crate) async fn operator_telling(&self, flags: &[&str]) -> Operator {
+        self.start(self.world.plane.info("aws"), flags).await
+    }
+
+    async fn start(&self, aws: &str, flags: &[&str]) -> Operator {
         let token = self.world.dir.path().join("token");
         // The peer takes any token.
         std::fs::write(&token, "a.b.c").unwrap();
         let role = format!("{ACCOUNT}:role/{}", self.role);
         let variables = [("AWS_ROLE_ARN", role.as_str()), ("AWS_WEB_IDENTITY_TOKEN_FILE", token.to_str().unwrap())];
-        let namespace = self.world.namespace.clone();
-        let arguments = [
-            "run",
-            "--namespace",
-            &namespace,
-            "--no-leader-election",
-            "--enable-identities",
-            "--cluster-id",
-            &self.cluster,
-            "--log",
-            "info,registry_sts=trace",
-        ];
+        let mut arguments = vec!["run", "--namespace", &self.world.namespace, "--no-leader-election"];
+        arguments.extend(["--enable-identities", "--cluster-id", &self.cluster, "--log", "info,registry_sts=trace"]);
+        arguments.extend(flags);
         Operator::start_exactly(&self.world, (self.world.plane.info("server"), aws), &arguments, &variables).await
     }
 
@@ -253,6 +287,18 @@ impl Account {
         self.until(identity, reason, |i| says(i, "Rotating").1 == reason).await
     }
 
+    /// The same after the operator has been made to look, again and again: what AWS says is news to nobody else.
+    pub(crate) async fn until_rotating_after_look(&self, identity: &str, reason: &str) -> StorageIdentity {
+        for _ in 0..20 {
+            let looked = self.look(identity).await;
+            if says(&looked, "Rotating").1 == reason {
+                return looked;
+            }
+            tokio::time::sleep(Duration::from_millis(500)).await;
+        }
+        self.until_rotating(identity, reason).await
+    }
+
     /// Until there is one key again, and nothing is rotated.
     pub(crate) async fn until_settled(&self, identity: &str) -> StorageIdentity {
         let is_settled = |i: &StorageIdentity| says(i, "Ready").0 == "True" && says(i, "Rotating").0.is_empty();
@@ -270,6 +316,12 @@ impl Account {
         };
         self.world.until("example", "on the key in the Secret", runs).await
     }
+}
+
+fn trusting_tokens() -> String {
+    let statement =
+        json!({"Effect": "Allow", "Principal": {"Federated": "cluster"}, "Action": "sts:AssumeRoleWithWebIdentity"});
+    json!({"Version": "2012-10-17", "Statement": [statement]}).to_string()
 }
 
 /// Status, reason and message of a condition; empty if it is not said.

@@ -4,7 +4,7 @@ use kube::ResourceExt as _;
 use kube::api::Resource as _;
 
 use super::super::Context;
-use super::look::{Looked, failure};
+use super::look::Looked;
 use super::pass::{HeldKey, Memory};
 use super::report;
 use crate::api::StorageIdentity;
@@ -45,7 +45,7 @@ pub(super) async fn act(
             match iam.make(desired, step).await {
                 Ok(Made::Done) => {}
                 Ok(Made::Key(key)) => memory.held = Some(HeldKey::new(key)),
-                Err(unanswered) => return Acted::Failed(failure(desired, &unanswered, Some(step))),
+                Err(unanswered) => return Acted::Failed(unanswered.failure(desired, Some(step))),
             }
         }
         report::made(context, resource, desired, step).await;

@@ -7,7 +7,7 @@ use kube::ResourceExt as _;
 
 use super::super::Context;
 use super::Identities;
-use super::look::{failure, look, storages};
+use super::look::{look, storages};
 use super::pass::{Asking, FINALIZER, Passed, asking, id, refused, reported};
 use super::report::{self, Echo};
 use crate::api::storage_identity::DeletionPolicy;
@@ -94,7 +94,7 @@ async fn remove(
         }
     };
     for step in &steps {
-        iam.make(&desired, step).await.map_err(|unanswered| failure(&desired, &unanswered, Some(step)))?;
+        iam.make(&desired, step).await.map_err(|unanswered| unanswered.failure(&desired, Some(step)))?;
         report::made(context, resource, &desired, step).await;
     }
     Ok(())

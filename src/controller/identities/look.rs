@@ -8,15 +8,14 @@ use secrecy::ExposeSecret as _;
 use super::super::{Context, consumer};
 use super::pass::HeldKey;
 use crate::api::{QuayStorage, StorageIdentity};
-use crate::aws::iam::{Iam, Unanswered};
+use crate::aws::iam::Iam;
 use crate::cluster::version::Version;
 use crate::cluster::{ApiProblem, key_secrets, secrets};
+use crate::identity::answer::Unanswered;
 use crate::identity::consumers::{Consumer, Standing, consumer as standing_of};
 use crate::identity::desired::{Desired, Trusted};
 use crate::identity::observed::{Asked, Held, Key, KeySecret, Keys, Observed};
-use crate::identity::step::Step;
 use crate::reason::{Failure, Reason};
-use crate::verdict::Answer;
 
 /// What was seen, and the version of the Secret that it was seen at.
 pub(super) struct Looked {
@@ -37,7 +36,7 @@ pub(super) async fn look(
     held: Option<&HeldKey>,
     asked: &Asked,
 ) -> Result<Looked, Failure> {
-    let told = |unanswered: Unanswered| failure(desired, &unanswered, None);
+    let told = |unanswered: Unanswered| unanswered.failure(desired, None);
     let role = iam.role(&desired.role.name).await.map_err(told)?;
     let mut looked = Looked {
         observed: Observed { user: None, role, keys: None, has_provider: None },
@@ -52,7 +51,7 @@ pub(super) async fn look(
             looked.observed.user = iam.user(&user.name).await.map_err(told)?;
             let listed = match &looked.observed.user {
                 Some(_) => {
-                    let unknown = |unanswered: &Unanswered| failure(desired, unanswered, None);
+                    let unknown = |unanswered: &Unanswered| unanswered.failure(desired, None);
                     iam.keys(&user.name, unknown).await.map_err(told)?
                 }
                 None => Vec::new(),
@@ -182,34 +181,5 @@ impl HeldKey {
     fn seen(&self) -> Held {
         let (is_proven_once, is_proven) = (self.proving.is_enough(true), self.proving.is_enough(false));
         Held { id: self.key.id().to_owned(), is_proven_once, is_proven }
-    }
-}
-
-/// What an answer of IAM means for people, for a step or for a look.
-pub(super) fn failure(desired: &Desired, unanswered: &Unanswered, step: Option<&Step>) -> Failure {
-    let (action, role) = (unanswered.action, &desired.role.name);
-    let tried = step.map_or_else(|| action.to_owned(), |step| format!("{action} ({})", step.says(desired)));
-    match &unanswered.answer {
-        Answer::Refused(refused) => match refused.code.as_str() {
-            "AccessDenied" => Failure::new(
-                Reason::IamForbidden,
-                format!(
-                    "IAM does not let the operator do {tried}. Its own role needs the policy that `registry-sts policy --operator -f <IdentityPolicies> --cluster-id {}` prints; if it has it, the user or role lies outside of that, or an organization's policy denies it.",
-                    desired.owner.cluster
-                ),
-            ),
-            "MalformedPolicyDocument" if matches!(step, Some(Step::Create(_) | Step::Trust)) => Failure::new(
-                Reason::PrincipalPending,
-                format!(
-                    "IAM does not know yet whom role {role} is to trust: a new user takes some seconds to be known everywhere. It is tried again."
-                ),
-            ),
-            code => {
-                Failure::new(Reason::IamUnanswered, format!("IAM answered {tried} with {code}. It is tried again."))
-            }
-        },
-        answer @ (Answer::Status(..) | Answer::NoConnection | Answer::AddressNotAllowed | Answer::TimedOut) => {
-            Failure::new(Reason::IamUnanswered, format!("IAM answered {tried} with {answer}. It is tried again."))
-        }
     }
 }

@@ -190,8 +190,15 @@ async fn keep(context: Arc<Context>, who: ResourceId, wake: Arc<Notify>) {
             use tracing::Instrument as _;
             let span = tracing::info_span!(parent: None, "identity", resource = %who, trace_id = tracing::field::Empty);
             traces::identify(&span);
-            pass::pass(&context, &who, &mut memory).instrument(span).await
+            let passing = pass::pass(&context, &who, &mut memory).instrument(span);
+            std::panic::AssertUnwindSafe(passing).catch_unwind().await
         };
+        let again = again.unwrap_or_else(|_| {
+            // What it held is lost, as after a restart.
+            memory = pass::Memory::default();
+            super::broken(&context);
+            super::BROKEN_RETRY
+        });
         tokio::select! {
             () = wake.notified() => {}
             () = tokio::time::sleep(again) => {}

@@ -103,6 +103,10 @@ async fn pass_over(context: &Context, who: &ResourceId, memory: &mut Memory) -> 
         return reported(context, &resource, &Outcome::Suspended, Echo::default(), INTERVAL).await;
     }
     let Some(policies) = identities.policies() else { return failed };
+    // Who uses it is to be known before anything is taken away from anybody.
+    if context.health.ready().is_err() {
+        return Passed { again: FIRST_RETRY, failed: true };
+    }
     if resource.metadata.deletion_timestamp.is_some() {
         return ending::end(context, identities, &policies, &resource).await;
     }
@@ -194,9 +198,6 @@ async fn keep(
             failed = Some(failure);
             break;
         }
-    }
-    if memory.rotated_for.is_some() && memory.rotated_for == echo.rotate {
-        memory.rotated_for = None;
     }
     let echo = echo.answered(seen.as_ref().map(|(looked, plan)| (&looked.observed, plan)), memory.rotated_for.as_ref());
     let waits = memory.held.as_ref().and_then(|held| held.proving.wait(held.since.elapsed()));

@@ -51,7 +51,7 @@ impl Echo {
             });
             let is_made = !matches!(plan.rotation, Some(Rotation::Making { .. } | Rotation::Stopped { .. }));
             // What is no time asks for nothing.
-            is_made && current.is_some_and(|key| asked.is_none_or(|asked| key.created >= asked))
+            is_made && current.is_some_and(|key| asked.is_none_or(|asked| key.created.as_second() >= asked.as_second()))
         });
         let is_rotated = self.rotate.is_some() && (is_newer || rotated_for == self.rotate.as_ref());
         Self { is_rotated, ..self }

@@ -79,6 +79,11 @@ impl World {
         namespaces.create(&PostParams::default(), &serde_json::from_value(spec).unwrap()).await.unwrap();
     }
 
+    /// The same world with another folder, as another cluster would be that has the same objects.
+    pub(crate) async fn twin(&self) -> Self {
+        Self { namespaces: self.namespaces.clone(), ..Self::bare(self.namespace.clone()).await }
+    }
+
     /// A world in which the registry's owner has let the operator at the namespace's Secrets.
     pub(crate) async fn granted() -> Self {
         let world = Self::new().await;
