@@ -21,7 +21,7 @@ fn of_bundle(namespace: &str, name: &str, bundle: &str) -> Stored {
 fn taking() -> Taking {
     let (store, writer) = reflector::store();
     let resources = Resources { store, bundles: Arc::default() };
-    Taking { resources, writer, listed: HashMap::new(), beginning: beginning(&[]).0 }
+    Taking { resources, writer, listed: HashMap::new(), beginning: beginning(&[]) }
 }
 
 fn names(taking: &Taking) -> Vec<String> {
