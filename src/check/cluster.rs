@@ -1,6 +1,6 @@
 //! The locations of a resource in a cluster, and who assumes their roles, read with the rights of whoever asks.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use kube::Client;
@@ -62,7 +62,7 @@ pub async fn cases(
             seen.output_consumer(&name, &output, &source).map_err(|failure| invalid(failure.message))?
         }
     };
-    let mut seen = HashMap::new();
+    let mut seen = BTreeMap::new();
     for name in identities::names(&resource.spec) {
         let read: Api<StorageIdentity> = Api::namespaced(client.clone(), &who.namespace);
         let identity = match answered(read.get(name)).await {

@@ -18,6 +18,7 @@ const ASK_AGAIN: Duration = Duration::from_mins(1);
 /// Flags of who makes IAM users and roles.
 #[derive(clap::Args)]
 #[command(next_help_heading = "Identities")]
+#[allow(clippy::struct_field_names)] // The flags are called so.
 pub(super) struct Identities {
     /// Keep StorageIdentities: make IAM users, keys and roles, and rotate keys, within what IdentityPolicies allow. Needs
     /// --cluster-id and an AWS identity: IRSA, or on OpenShift ROLEARN. See docs/identities.md.

@@ -56,12 +56,12 @@ pub async fn main() -> ExitCode {
         }
     };
     let done = match arguments.verb {
-        Verb::Run(run) => run.run().await,
+        Verb::Run(run) => Box::pin(run.run()).await,
         Verb::Crd(crd) => crd.run(),
         Verb::Render(render) => render.run(),
         Verb::Check(check) => check.run().await,
         Verb::Policy(policy) => policy.run(),
-        Verb::Provision(provision) => provision.run().await,
+        Verb::Provision(provision) => Box::pin(provision.run()).await,
         Verb::Adopt(adopt) => adopt.run().await,
         Verb::Rbac(rbac) => rbac.run(),
     };

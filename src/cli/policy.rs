@@ -139,12 +139,14 @@ impl Policy {
 }
 
 impl Policy {
-    fn of_policies(self) -> Result<Outcome, Problem> {
+    fn of_policies(&self) -> Result<Outcome, Problem> {
         let manifests = self.files.any_manifests()?;
         let policies = match manifests.identities() {
-            Ok((_, policies)) => policies,
+            Ok(found) => found.policies,
             Err(refused) => {
-                refused.iter().for_each(|line| tell(&line.to_string()));
+                for line in refused {
+                    tell(&line.to_string());
+                }
                 return Ok(Outcome::Refused);
             }
         };

@@ -15,6 +15,7 @@ use crate::identity::desired::Desired;
 use crate::identity::owner::ClusterId;
 use crate::identity::step::Step;
 use crate::leadership::Fence;
+use crate::manifests::Identities;
 use crate::policy::principal::Issuer;
 use crate::provision;
 
@@ -56,10 +57,12 @@ pub(super) struct Provision {
 impl Provision {
     pub(super) async fn run(self) -> Result<Outcome, Problem> {
         let manifests = self.files.any_manifests()?;
-        let (identities, policies) = match manifests.identities() {
+        let Identities { identities, policies } = match manifests.identities() {
             Ok(found) => found,
             Err(refused) => {
-                refused.iter().for_each(|line| tell(&line.to_string()));
+                for line in refused {
+                    tell(&line.to_string());
+                }
                 return Ok(Outcome::Refused);
             }
         };
@@ -69,7 +72,7 @@ impl Provision {
         let aws = self.reach.aws(Fence::open())?;
         let mut is_refused = false;
         for (origin, resource) in identities {
-            if let Err(why) = self.one(&aws, resource, policies).await? {
+            if let Err(why) = Box::pin(self.one(&aws, resource, policies)).await? {
                 tell(&format!("{origin}: {why}"));
                 is_refused = true;
             }
@@ -89,7 +92,7 @@ impl Provision {
             Err(failure) => return Ok(Err(failure.message)),
         };
         let iam = if self.from_nothing { None } else { Some(iam(aws, &desired).await?) };
-        let plan = match provision::plan(&desired, iam.as_ref()).await {
+        let plan = match Box::pin(provision::plan(&desired, iam.as_ref())).await {
             Ok(plan) => plan,
             Err(failure) => return Ok(Err(failure.message)),
         };
@@ -97,7 +100,7 @@ impl Provision {
             None => print(&desired, &plan.steps)?,
             Some(iam) => {
                 for step in &plan.steps {
-                    match provision::make(&desired, &iam, step).await {
+                    match Box::pin(provision::make(&desired, &iam, step)).await {
                         Err(failure) => return Ok(Err(failure.message)),
                         Ok(key) => {
                             tell(&format!("done: {}", step.says(&desired)));

@@ -1,6 +1,6 @@
 //! Whose bundle a resource speaks of: the Quay that reads it, as the resource or its `QuayRegistry` says.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use super::Context;
 use crate::api::QuayStorage;
@@ -29,7 +29,7 @@ pub(super) async fn desired(context: &Context, who: &ResourceId, resource: &Quay
     if !are_referred_to(&resource.spec) {
         return Desired::parse(&resource.spec, consumer, &context.allowed).map_err(Undesired::Invalid);
     }
-    let mut seen = HashMap::new();
+    let mut seen = BTreeMap::new();
     for name in names(&resource.spec) {
         let identity = match &context.identities {
             Some(identities) => identities.seen(&who.namespace, name).ok_or(Undesired::Starting)?,

@@ -83,7 +83,7 @@ impl View<'_> {
     fn plan(&self) -> KeyPlan {
         let in_secret = match &self.keys.secret {
             KeySecret::Unusable(failure) => {
-                return self.stopped(failure.clone(), self.listed().iter().any(|key| key.is_active));
+                return Self::stopped(failure.clone(), self.listed().iter().any(|key| key.is_active));
             }
             KeySecret::Absent => None,
             KeySecret::Holds(id) => id.as_ref(),
@@ -107,7 +107,7 @@ impl View<'_> {
         if let Some(lost) = lost {
             // Somebody has it all the same.
             let is_out = self.keys.in_bundles.contains_key(&lost.id);
-            return making(if is_out { vec![self.mark(&lost.id, Phase::Published)] } else { self.delete(&lost.id) });
+            return making(if is_out { vec![self.mark(&lost.id, Phase::Published)] } else { Self::delete(&lost.id) });
         }
         if let Some(held) = self.keys.held.as_ref().filter(|held| Some(&held.id) != in_secret) {
             let is_proven = if is_working { held.is_proven } else { held.is_proven_once };
@@ -127,12 +127,10 @@ impl View<'_> {
 
     /// The key in the Secret works.
     fn working(&self, current: &Key, listed: &[Key]) -> KeyPlan {
-        let since = match self.marker(current) {
-            Some(Marker { phase: Phase::Published | Phase::StillUsed, since }) => *since,
-            _ => {
-                let steps = vec![self.mark(&current.id, Phase::Published)];
-                return KeyPlan { steps, rotation: Rotation::Making { is_working: true }, again: None };
-            }
+        let noted = self.marker(current).filter(|m| matches!(m.phase, Phase::Published | Phase::StillUsed));
+        let Some(Marker { since, .. }) = noted.copied() else {
+            let steps = vec![self.mark(&current.id, Phase::Published)];
+            return KeyPlan { steps, rotation: Rotation::Making { is_working: true }, again: None };
         };
         let old = listed.iter().filter(|key| key.id != current.id);
         if let Some((old, marker)) = old.clone().find_map(|key| Some((key, *self.marker(key)?))) {
@@ -165,7 +163,7 @@ impl View<'_> {
                 four(&foreign.id),
                 four(&foreign.id).trim_start_matches('…')
             );
-            return self.stopped(Failure::new(Reason::ForeignKey, message), is_working);
+            return Self::stopped(Failure::new(Reason::ForeignKey, message), is_working);
         }
         // Neither secret is known. One may go that is ours, that no bundle has, and that nobody uses for a while.
         let may_go = |key: &&Key| self.marker(key).is_some() && !self.keys.in_bundles.contains_key(&key.id);
@@ -176,21 +174,21 @@ impl View<'_> {
                 "The Secret has no key that works, and the user has two already: {}. Put one of them into the Secret, or delete the one that nobody needs.",
                 each.join("; ")
             );
-            return self.stopped(Failure::new(Reason::NoRoomForKey, message), is_working);
+            return Self::stopped(Failure::new(Reason::NoRoomForKey, message), is_working);
         };
         // It may have been handed out a moment ago, and AWS tells of its use later: from here on it is watched.
         if key.is_active && self.phase(key) != Some(Phase::Spare) {
             return KeyPlan { steps: vec![self.mark(&key.id, Phase::Spare)], rotation, again: None };
         }
         if free <= self.now {
-            return KeyPlan { steps: self.delete(&key.id), rotation, again: None };
+            return KeyPlan { steps: Self::delete(&key.id), rotation, again: None };
         }
         let message = format!(
             "The Secret has no key that works, and the user has two already. Key {} is deleted to make room if it is not used until {}.",
             four(&key.id),
             free.strftime("%Y-%m-%dT%H:%M:%SZ")
         );
-        let stopped = self.stopped(Failure::new(Reason::NoRoomForKey, message), is_working);
+        let stopped = Self::stopped(Failure::new(Reason::NoRoomForKey, message), is_working);
         KeyPlan { again: Some(self.until(free)), ..stopped }
     }
 
@@ -253,7 +251,7 @@ impl View<'_> {
         Step::Mark(id.to_owned(), Marker { phase, since: self.now })
     }
 
-    fn delete(&self, id: &str) -> Vec<Step> {
+    fn delete(id: &str) -> Vec<Step> {
         vec![Step::DeleteKey(id.to_owned()), Step::Unmark(vec![tag_of(id)])]
     }
 
@@ -267,7 +265,7 @@ impl View<'_> {
         gone.chain(self.notes.intent.as_ref().map(|_| INTENT.to_owned())).collect()
     }
 
-    fn stopped(&self, failure: Failure, is_working: bool) -> KeyPlan {
+    fn stopped(failure: Failure, is_working: bool) -> KeyPlan {
         KeyPlan { steps: Vec::new(), rotation: Rotation::Stopped { failure, is_working }, again: None }
     }
 

@@ -31,14 +31,10 @@ impl Proving {
     pub fn came_out(&mut self, now: Duration, succeeded: bool) {
         self.last = Some(now);
         self.was_refused = !succeeded;
-        if !succeeded {
-            self.succeeded = 0;
-        } else {
-            if self.succeeded == 0 {
-                self.first = now;
-            }
-            self.succeeded += 1;
+        if self.succeeded == 0 {
+            self.first = now;
         }
+        self.succeeded = if succeeded { self.succeeded + 1 } else { 0 };
     }
 
     /// Whether the key may be handed out. Where nobody has a key that works, one proof is enough: it cannot get worse.

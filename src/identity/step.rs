@@ -123,7 +123,10 @@ impl Step {
         let (operation, arguments) = self.call(desired)?;
         let mut command = format!("aws iam {operation}");
         for (flag, value) in arguments {
-            command += &format!(" --{flag} {value}");
+            command.push_str(" --");
+            command.push_str(flag);
+            command.push(' ');
+            command.push_str(&value);
         }
         Some(command)
     }

@@ -48,6 +48,14 @@ struct Resource {
     object: QuayStorage,
 }
 
+/// The `StorageIdentities` among manifests, each with where it stands, and the policies that may allow them.
+pub struct Identities<'a> {
+    /// What is asked for.
+    pub identities: &'a [(Origin, StorageIdentity)],
+    /// What is allowed.
+    pub policies: &'a [IdentityPolicy],
+}
+
 /// Why manifests cannot be read. It holds no value of a Secret.
 #[derive(Debug, thiserror::Error)]
 pub enum ManifestError {
@@ -182,8 +190,9 @@ impl Manifests {
     ///
     /// # Errors
     /// Everything that the API server would refuse of whole resources.
-    pub fn identities(&self) -> Result<(&[(Origin, StorageIdentity)], &[IdentityPolicy]), Vec<Refused>> {
-        if self.invalid.is_empty() { Ok((&self.identities, &self.policies)) } else { Err(self.invalid.clone()) }
+    pub fn identities(&self) -> Result<Identities<'_>, Vec<Refused>> {
+        let Self { identities, policies, invalid, .. } = self;
+        if invalid.is_empty() { Ok(Identities { identities, policies }) } else { Err(invalid.clone()) }
     }
 }
 

@@ -1,6 +1,6 @@
 //! What a `StorageIdentity` says of a location's role and of who assumes it, put where the location refers to it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use crate::api::StorageIdentity;
 use crate::api::auth::{AccessKey, Auth, SecretRef, WebIdentity};
@@ -32,7 +32,7 @@ pub fn names(spec: &QuayStorageSpec) -> impl Iterator<Item = &str> {
 
 /// The spec with what each identity says in the place of the reference; and the locations of which the identity does not say
 /// enough yet, with why.
-pub fn resolved(spec: &QuayStorageSpec, seen: &HashMap<String, Seen>) -> (QuayStorageSpec, BTreeMap<String, Failure>) {
+pub fn resolved(spec: &QuayStorageSpec, seen: &BTreeMap<String, Seen>) -> (QuayStorageSpec, BTreeMap<String, Failure>) {
     let (mut resolved, mut unknown) = (spec.clone(), BTreeMap::new());
     for location in &mut resolved.locations {
         let Some(of) = location.auth.identity_ref.take() else { continue };

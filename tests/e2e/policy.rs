@@ -2,7 +2,6 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::iam::Iam;
 use crate::harness::verb::{Ended, left_in, manifests, run};
 use crate::harness::world::World;
 

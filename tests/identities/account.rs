@@ -327,8 +327,9 @@ fn trusting_tokens() -> String {
 /// Status, reason and message of a condition; empty if it is not said.
 pub(crate) fn says(identity: &StorageIdentity, kind: &str) -> (String, String, String) {
     let conditions = identity.status.iter().flat_map(|status| &status.conditions);
-    let said = conditions.filter(|c| c.type_ == kind).map(|c| (c.status.clone(), c.reason.clone(), c.message.clone()));
-    said.last().unwrap_or_default()
+    let mut said =
+        conditions.filter(|c| c.type_ == kind).map(|c| (c.status.clone(), c.reason.clone(), c.message.clone()));
+    said.next().unwrap_or_default()
 }
 
 /// The kinds, and the operator's rights for them.

@@ -17,4 +17,5 @@ mod flapping;
 mod harness;
 mod keyless;
 mod prober;
+mod provision;
 mod rotations;

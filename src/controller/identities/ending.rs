@@ -49,7 +49,7 @@ pub(super) async fn end(
             );
             return reported(context, resource, &Outcome::Refused(&failure), Echo::default(), IN_USE).await;
         }
-        if let Err(failure) = remove(context, identities, policies, resource).await {
+        if let Err(failure) = Box::pin(remove(context, identities, policies, resource)).await {
             return refused(context, resource, &failure).await;
         }
     }
@@ -84,7 +84,7 @@ async fn remove(
         })?,
     };
     let Asking { desired, iam, .. } = asking(context, identities, policy, resource).await?;
-    let looked = look(context, &iam, (resource, &desired), None, &Asked::default()).await?;
+    let looked = Box::pin(look(context, &iam, (resource, &desired), None, &Asked::default())).await?;
     let steps = match Plan::remove(&desired, &looked.observed) {
         Ok(steps) => steps,
         // It is somebody else's, and stays.

@@ -148,7 +148,9 @@ pub(super) async fn run(context: Arc<Context>, mut watches: Watches) {
             Wake::All => {
                 let known: Vec<ResourceId> = identities.all().iter().map(pass::id).collect();
                 keepers.retain(|who, _| known.contains(who));
-                known.into_iter().for_each(|who| wake_up(&context, &mut keepers, who));
+                for who in known {
+                    wake_up(&context, &mut keepers, who);
+                }
             }
         }
     }
@@ -158,14 +160,12 @@ pub(super) async fn run(context: Arc<Context>, mut watches: Watches) {
 }
 
 fn wake_up(context: &Arc<Context>, keepers: &mut HashMap<ResourceId, Keeper>, who: ResourceId) {
-    match keepers.get(&who).filter(|keeper| !keeper.task.is_finished()) {
-        Some(keeper) => keeper.wake.notify_one(),
-        None => {
-            let wake = Arc::new(Notify::new());
-            let task = tokio::spawn(keep(Arc::clone(context), who.clone(), Arc::clone(&wake)));
-            keepers.insert(who, Keeper { wake, task: AbortOnDropHandle::new(task) });
-        }
-    }
+    let keeper = keepers.entry(who).or_insert_with_key(|who| {
+        let wake = Arc::new(Notify::new());
+        let task = tokio::spawn(keep(Arc::clone(context), who.clone(), Arc::clone(&wake)));
+        Keeper { wake, task: AbortOnDropHandle::new(task) }
+    });
+    keeper.wake.notify_one();
 }
 
 /// The `QuayStorages` that refer to an identity look at it again.

@@ -108,7 +108,7 @@ async fn pass_over(context: &Context, who: &ResourceId, memory: &mut Memory) -> 
         return Passed { again: FIRST_RETRY, failed: true };
     }
     if resource.metadata.deletion_timestamp.is_some() {
-        return ending::end(context, identities, &policies, &resource).await;
+        return Box::pin(ending::end(context, identities, &policies, &resource)).await;
     }
     match Box::pin(keep(context, identities, &policies, &resource, memory)).await {
         Ok(passed) => passed,
@@ -167,7 +167,7 @@ async fn keep(
     let mut failed: Option<Failure> = None;
     let mut seen: Option<(Looked, Plan)> = None;
     for _ in 0..PLANS {
-        let looked = match look(context, &iam, (resource, &desired), memory.held.as_ref(), &asked).await {
+        let looked = match Box::pin(look(context, &iam, (resource, &desired), memory.held.as_ref(), &asked)).await {
             Ok(looked) => looked,
             Err(failure) => {
                 identities.own.forget().await;
@@ -192,7 +192,7 @@ async fn keep(
             seen = Some((looked, plan));
             continue;
         }
-        let acted = act(context, &iam, (resource, &desired), (&looked, &plan), memory).await;
+        let acted = Box::pin(act(context, &iam, (resource, &desired), (&looked, &plan), memory)).await;
         seen = Some((looked, plan));
         if let Acted::Failed(failure) = acted {
             failed = Some(failure);

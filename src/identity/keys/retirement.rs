@@ -55,7 +55,7 @@ impl View<'_> {
     /// Nobody misses the inactive key so far.
     fn watch(&self, old: &Key, marker: Marker) -> KeyPlan {
         let until = later(marker.since, self.wanted.overlap);
-        let steps = if until <= self.now { self.delete(&old.id) } else { Vec::new() };
+        let steps = if until <= self.now { Self::delete(&old.id) } else { Vec::new() };
         KeyPlan { steps, rotation: Rotation::OldKeyInactive(until), again: Some(self.until(until)) }
     }
 

@@ -19,7 +19,7 @@ const WANTED: RotationWanted =
     RotationWanted { interval: Duration::from_hours(2160), overlap: Duration::from_hours(24) };
 
 /// What happens.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 enum Event {
     /// The operator passes over the resource; it is killed after so many steps, if it makes as many.
     Pass(Option<usize>),

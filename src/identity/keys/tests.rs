@@ -137,10 +137,7 @@ fn an_inactive_key_is_deleted_after_the_overlap_unless_it_is_missed() {
     };
     assert_eq!(inactive(23).plan().rotation, Rotation::OldKeyInactive(ago(-1)));
     assert_eq!(inactive(23).plan().steps, []);
-    assert_eq!(
-        inactive(24).plan().steps,
-        [Step::DeleteKey("OLD1".into()), Step::Unmark(vec![tag_of("OLD1")])]
-    );
+    assert_eq!(inactive(24).plan().steps, [Step::DeleteKey("OLD1".into()), Step::Unmark(vec![tag_of("OLD1")])]);
     let missed = inactive(24).but(|seen| seen.keys.consumers[0].standing = Standing::Behind("it fails".into()));
     assert_eq!(missed.plan().steps, [Step::Activate("OLD1".into()), mark("OLD1", Phase::StillUsed)]);
     assert!(matches!(missed.plan().rotation, Rotation::OldKeyStillUsed(_)));
@@ -231,7 +228,9 @@ fn a_key_that_was_made_and_lost_is_found_by_what_was_noted_before_and_deleted() 
     // Without a note it is somebody else's.
     assert_eq!(lost().plan().steps, []);
     let asked = lost().but(|seen| seen.keys.asked.rotate = Some(ago(1))).plan();
-    assert!(matches!(asked.rotation, Rotation::Stopped { failure, is_working: true } if failure.reason == Reason::ForeignKey));
+    assert!(
+        matches!(asked.rotation, Rotation::Stopped { failure, is_working: true } if failure.reason == Reason::ForeignKey)
+    );
 }
 
 #[test]
@@ -256,7 +255,9 @@ fn with_two_keys_and_neither_secret_only_one_goes_that_is_ours_and_unused_for_tw
     let foreign = lost().but(|seen| {
         seen.notes.markers.remove("OLD1");
     });
-    let Rotation::Stopped { failure, is_working: false } = foreign.plan().rotation else { panic!("{:?}", foreign.plan()) };
+    let Rotation::Stopped { failure, is_working: false } = foreign.plan().rotation else {
+        panic!("{:?}", foreign.plan())
+    };
     assert_eq!(failure.reason, Reason::NoRoomForKey);
     assert!(
         failure.message.contains("…NEW1 stands in Secret bundle; …OLD1 was not made by this operator"),

@@ -79,6 +79,8 @@ impl World {
         namespaces.create(&PostParams::default(), &serde_json::from_value(spec).unwrap()).await.unwrap();
     }
 
+    // Of the scenarios here only some need it.
+    #[allow(dead_code)]
     /// The same world with another folder, as another cluster would be that has the same objects.
     pub(crate) async fn twin(&self) -> Self {
         Self { namespaces: self.namespaces.clone(), ..Self::bare(self.namespace.clone()).await }
