@@ -134,3 +134,73 @@ pub fn boundary(policy: &IdentityPolicySpec) -> Result<Value, Failure> {
     }
     Ok(document(&statements))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn policy() -> IdentityPolicySpec {
+        serde_json::from_value(json!({"namespaces": ["quay"], "takeOver": ["quay-user"],
+            "storage": [{"bucket": "blobs", "paths": ["/datastorage"]}, {"bucket": "all", "account": "210987654321"}],
+            "permissionsBoundaryArn": "arn:aws:iam::123492922789:policy/boundary"}))
+        .unwrap()
+    }
+
+    fn statements(document: &Value) -> &Vec<Value> {
+        document["Statement"].as_array().unwrap()
+    }
+
+    fn actions(statement: &Value) -> Vec<&str> {
+        match &statement["Action"] {
+            Value::String(action) => vec![action],
+            actions => actions.as_array().unwrap().iter().map(|action| action.as_str().unwrap()).collect(),
+        }
+    }
+
+    #[test]
+    fn no_action_is_a_wildcard_and_whatever_changes_something_needs_tag_or_boundary() {
+        let document = operator(&"one".parse().unwrap(), [&policy(), &policy()]).unwrap();
+        let mut sids = std::collections::BTreeSet::new();
+        for statement in statements(&document) {
+            assert!(sids.insert(statement["Sid"].as_str().unwrap()), "{statement}");
+            for action in actions(statement) {
+                assert!(!action.contains(['*', '?']), "{action}");
+                let asks = ["iam:Get", "iam:List"].iter().any(|asks| action.starts_with(asks));
+                let conditions = statement["Condition"].to_string();
+                let is_fenced = conditions.contains("/registry-sts.dev/cluster-id\":\"one\"");
+                assert!(asks || is_fenced || statement["Effect"] == "Deny", "{action}: {statement}");
+                let gives = ["CreateUser", "CreateRole", "Policy", "PermissionsBoundary"];
+                let gives = !asks && gives.iter().any(|gives| action.contains(gives)) && !action.contains("Assume");
+                let is_bounded =
+                    conditions.contains("\"iam:PermissionsBoundary\":\"arn:aws:iam::123492922789:policy/boundary\"");
+                assert!(!gives || is_bounded || statement["Effect"] == "Deny", "{action}: {statement}");
+            }
+        }
+        // An inline policy of a role has room for 10,240 characters, and a managed one for 6,144.
+        let one = operator(&"one".parse().unwrap(), [&policy()]).unwrap();
+        assert!(one.to_string().len() < 6144, "{}", one.to_string().len());
+    }
+
+    #[test]
+    fn what_it_may_touch_is_the_path_the_prefix_and_what_may_be_taken_over() {
+        let document = operator(&"one".parse().unwrap(), [&policy()]).unwrap();
+        let users = statements(&document).iter().find(|statement| statement["Sid"] == "Users").unwrap();
+        assert_eq!(
+            users["Resource"],
+            json!([
+                "arn:aws:iam::123492922789:user/registry-sts/registry-sts-*",
+                "arn:aws:iam::123492922789:user/registry-sts/quay-user"
+            ])
+        );
+    }
+
+    #[test]
+    fn the_boundary_lets_roles_into_the_allowed_paths_and_users_into_roles() {
+        let document = boundary(&policy()).unwrap();
+        let [assume, buckets, blobs] = statements(&document).as_slice() else { panic!("{document}") };
+        assert_eq!(assume["Resource"][0], "arn:aws:iam::123492922789:role/registry-sts/registry-sts-*");
+        assert_eq!(buckets["Resource"], json!(["arn:aws:s3:::blobs", "arn:aws:s3:::all"]));
+        assert_eq!(blobs["Resource"], json!(["arn:aws:s3:::blobs/datastorage/*", "arn:aws:s3:::all/*"]));
+        assert_eq!(blobs["Condition"]["StringEquals"]["aws:ResourceAccount"], json!(["123492922789", "210987654321"]));
+    }
+}
