@@ -88,7 +88,7 @@ impl Account {
 
     /// A session of the operator's own role, as the peer's requests take it.
     pub(crate) async fn own_session(&self) -> Value {
-        let args = json!({"RoleArn": format!("{ACCOUNT}:role/{}", self.role), "RoleSessionName": "test", "WebIdentityToken": "a.b.c"});
+        let args = json!({"RoleArn": self.own_role(), "RoleSessionName": "test", "WebIdentityToken": "a.b.c"});
         let told = self.world.plane.aws("sts", "assume_role_with_web_identity", args).await["Credentials"].clone();
         json!({"access_key": told["AccessKeyId"], "secret_key": told["SecretAccessKey"], "session_token": told["SessionToken"]})
     }
@@ -137,6 +137,11 @@ impl Account {
         printed.json().to_string()
     }
 
+    /// The ARN of the operator's own role.
+    pub(crate) fn own_role(&self) -> String {
+        format!("{ACCOUNT}:role/{}", self.role)
+    }
+
     /// Starts the operator with the flag and the identity that it needs.
     pub(crate) async fn operator(&self) -> Operator {
         self.operator_at(self.world.plane.info("aws")).await
@@ -156,7 +161,7 @@ impl Account {
         let token = self.world.dir.path().join("token");
         // The peer takes any token.
         std::fs::write(&token, "a.b.c").unwrap();
-        let role = format!("{ACCOUNT}:role/{}", self.role);
+        let role = self.own_role();
         let variables = [("AWS_ROLE_ARN", role.as_str()), ("AWS_WEB_IDENTITY_TOKEN_FILE", token.to_str().unwrap())];
         let mut arguments = vec!["run", "--namespace", &self.world.namespace, "--no-leader-election"];
         arguments.extend(["--enable-identities", "--cluster-id", &self.cluster, "--log", "info,registry_sts=trace"]);

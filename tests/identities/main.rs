@@ -16,6 +16,7 @@ mod flapping;
 #[path = "../e2e/harness/mod.rs"]
 mod harness;
 mod keyless;
+mod openshift;
 mod prober;
 mod provision;
 mod rotations;
