@@ -232,8 +232,6 @@ reasons! {
 
     /// User, role and key are as intended.
     Provisioned: None,
-    /// User, role or key are being made.
-    Provisioning: Waits,
     /// No `IdentityPolicy` allows what is asked for.
     IdentityNotAllowed: Edit,
     /// The `IdentityPolicy` allows no more of them.
@@ -260,8 +258,6 @@ reasons! {
     ForeignKey: Edit,
     /// The user has two keys, and neither may be deleted.
     NoRoomForKey: Waits,
-    /// One key, in the Secret.
-    RotationSettled: None,
     /// A new key is being made, proven and put into the Secret.
     MakingKey: Waits,
     /// Somebody does not have the new key yet.

@@ -89,7 +89,7 @@ pub struct StorageIdentitySpec {
     #[serde(default)]
     pub deletion_policy: DeletionPolicy,
 
-    /// While true nothing is looked at, made, rotated or deleted.
+    /// While true nothing is looked at, made or rotated. What is to go when this resource is deleted goes all the same.
     #[serde(default)]
     pub suspend: bool,
 }

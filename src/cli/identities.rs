@@ -32,7 +32,7 @@ pub(super) struct Identities {
 
     /// The issuer of the cluster's service account tokens, for trust: webIdentity, where neither OpenShift nor a minted token
     /// says it.
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", env = "REGISTRY_STS_OIDC_ISSUER")]
     oidc_issuer: Option<Issuer>,
 }
 

@@ -37,6 +37,12 @@ impl Unanswered {
                     "IAM does not know yet whom role {role} is to trust: a new user takes some seconds to be known everywhere. It is tried again."
                 ),
             ),
+            "DeleteConflict" => Failure::new(
+                Reason::InUse,
+                format!(
+                    "IAM does not do {tried}: there is something on it that this operator has not made, such as a password, a group or an MFA device. Remove that; it is tried again."
+                ),
+            ),
             code => {
                 Failure::new(Reason::IamUnanswered, format!("IAM answered {tried} with {code}. It is tried again."))
             }

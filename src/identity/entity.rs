@@ -50,8 +50,12 @@ fn is_ours(desired: &Desired, wanted: &Entity, kind: Kind, found: &Found) -> Res
     let (word, name) = (kind.word(), &wanted.name);
     let taken = |message: String| Err(Failure::new(Reason::IdentityTaken, message));
     if found.arn != wanted.arn {
+        let move_it = match kind {
+            Kind::User => format!(", or move it: aws iam update-user --user-name {name} --new-path {}", desired.path),
+            Kind::Role => " (a role cannot be moved)".to_owned(),
+        };
         return taken(format!(
-            "IAM {word} {name} exists as {}: the IdentityPolicy has path {}. Give another {word}Name, or move it there: aws iam update-{word} … --new-path (users only).",
+            "IAM {word} {name} exists as {}, and the IdentityPolicy has path {}. It was left as it is. Give another {word}Name{move_it}.",
             found.arn, desired.path
         ));
     }

@@ -24,7 +24,7 @@ pub const QUIET: Duration = Duration::from_hours(2);
 /// Within this a key that is noted as retired and works is one of which the deactivation was cut off.
 const UNDER_WAY: Duration = Duration::from_mins(10);
 /// IAM lists a new key within this.
-const LISTED_WITHIN: Duration = Duration::from_mins(15);
+pub const LISTED_WITHIN: Duration = Duration::from_mins(15);
 
 /// What is to be done about a user's keys.
 #[derive(Clone, Debug, PartialEq, Eq)]

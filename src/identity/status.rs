@@ -17,8 +17,7 @@ const OURS: [&str; 6] = ["Ready", "Provisioned", "Rotating", "Reconciling", "Sta
 /// People read no more.
 const MESSAGE_LIMIT: usize = 4096;
 
-const SUSPENDED: &str =
-    "Nothing is looked at, made, rotated or deleted while spec.suspend is true. Set it to false to go on.";
+const SUSPENDED: &str = "Nothing is looked at, made or rotated while spec.suspend is true. Set it to false to go on.";
 
 /// What came of a pass.
 pub enum Outcome<'a> {

@@ -16,7 +16,7 @@ async fn role(account: &Account, name: &str) -> Value {
 }
 
 #[tokio::test]
-async fn policies_trust_boundary_and_tags_are_put_right() {
+async fn policies_trust_and_boundary_are_put_right() {
     let (account, _operator, name) = made().await;
     let before = role(&account, &name).await;
     let policy = |kind: &str| json!({(kind): name, "PolicyName": "registry-sts"});

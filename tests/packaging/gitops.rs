@@ -39,16 +39,23 @@ fn kustomized_outside(of: impl Fn(&str) -> Value, files: &[(&str, &str)]) -> Vec
 }
 
 #[test]
-fn the_health_check_is_one_key_of_the_configmap_of_argo_cd() {
+fn the_health_check_is_one_key_of_the_configmap_of_argo_cd_for_each_kind_that_has_a_status() {
     let objects = kustomized("deploy/argocd");
     let [map] = objects.as_slice() else { panic!("it is {} objects", objects.len()) };
     assert_eq!((&map["metadata"]["name"], &map["metadata"]["namespace"]), (&"argocd-cm".into(), &"argocd".into()));
     assert_eq!(map["metadata"]["labels"]["app.kubernetes.io/part-of"], "argocd");
     let data = map["data"].as_object().unwrap();
-    let crd = documents(&text("crds/quaystorages.yaml")).remove(0);
-    let (group, kind) = (crd["spec"]["group"].as_str().unwrap(), crd["spec"]["names"]["kind"].as_str().unwrap());
-    assert_eq!(data.keys().collect::<Vec<_>>(), [&format!("resource.customizations.health.{group}_{kind}")]);
-    assert_eq!(data.values().next().unwrap(), &text("deploy/argocd/health/health.lua"));
+    let mut keys = Vec::new();
+    for crd in ["quaystorages", "storageidentities", "identitypolicies"] {
+        let crd = documents(&text(&format!("crds/{crd}.yaml"))).remove(0);
+        let has_status = !crd["spec"]["versions"][0]["subresources"]["status"].is_null();
+        let (group, kind) = (crd["spec"]["group"].as_str().unwrap(), crd["spec"]["names"]["kind"].as_str().unwrap());
+        keys.extend(has_status.then(|| format!("resource.customizations.health.{group}_{kind}")));
+    }
+    assert_eq!(data.keys().collect::<Vec<_>>(), keys.iter().collect::<Vec<_>>());
+    for script in data.values() {
+        assert_eq!(script, &text("deploy/argocd/health/health.lua"));
+    }
 }
 
 #[test]
@@ -61,7 +68,7 @@ fn an_argo_cd_that_kustomize_installs_takes_the_health_check_as_a_component() {
     };
     let objects = kustomized_outside(kustomization, &[("cm.yaml", map)]);
     let data = objects[0]["data"].as_object().unwrap();
-    assert_eq!((objects.len(), data.len(), &data["url"]), (1, 2, &"https://argocd.example.com".into()));
+    assert_eq!((objects.len(), data.len(), &data["url"]), (1, 3, &"https://argocd.example.com".into()));
 }
 
 #[test]

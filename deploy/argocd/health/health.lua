@@ -1,4 +1,4 @@
--- How Argo CD judges a QuayStorage. What is being deleted Argo CD judges by itself.
+-- How Argo CD judges a QuayStorage or a StorageIdentity. What is being deleted Argo CD judges by itself.
 
 local status = obj.status or {}
 

@@ -14,6 +14,7 @@ use crate::cluster::{ApiProblem, key_secrets, secrets};
 use crate::identity::answer::Unanswered;
 use crate::identity::consumers::{Consumer, Standing, consumer as standing_of};
 use crate::identity::desired::{Desired, Trusted};
+use crate::identity::keys::LISTED_WITHIN;
 use crate::identity::observed::{Asked, Held, Key, KeySecret, Keys, Observed};
 use crate::reason::{Failure, Reason};
 
@@ -178,6 +179,12 @@ async fn in_bundles(
 }
 
 impl HeldKey {
+    /// Whether somebody deleted it: IAM lists a new key long before.
+    pub(super) fn is_gone(&self, observed: &Observed) -> bool {
+        let is_listed = |keys: &Keys| keys.listed.iter().any(|key| key.id == self.key.id());
+        self.since.elapsed() > LISTED_WITHIN && !observed.keys.as_ref().is_some_and(is_listed)
+    }
+
     fn seen(&self) -> Held {
         let (is_proven_once, is_proven) = (self.proving.is_enough(true), self.proving.is_enough(false));
         Held { id: self.key.id().to_owned(), is_proven_once, is_proven }

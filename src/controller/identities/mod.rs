@@ -50,6 +50,8 @@ pub struct IdentityOptions {
 pub(super) enum Wake {
     /// One.
     One(ResourceId),
+    /// Those that refer to one of which there is a new report.
+    Reported(ResourceId),
     /// One that is gone.
     Gone(ResourceId),
     /// All: what they may ask for has changed, or all were listed anew.
@@ -141,6 +143,7 @@ pub(super) async fn run(context: Arc<Context>, mut watches: Watches) {
                 tell_those_who_refer(&context, &context.resources, &who);
                 wake_up(&context, &mut keepers, who);
             }
+            Wake::Reported(who) => tell_those_who_refer(&context, &context.resources, &who),
             Wake::Gone(who) => {
                 keepers.remove(&who);
                 tell_those_who_refer(&context, &context.resources, &who);

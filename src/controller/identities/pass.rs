@@ -16,6 +16,7 @@ use super::{Identities, Stored, ending, issuer};
 use crate::api::storage_identity::{DeletionPolicy, Trust};
 use crate::api::{IdentityPolicy, StorageIdentity, without_values};
 use crate::aws::iam::Iam;
+use crate::aws::own::OwnRole;
 use crate::cluster::{ApiProblem, answered, finalizers};
 use crate::identity::desired::{Account, Desired};
 use crate::identity::observed::Asked;
@@ -79,9 +80,6 @@ pub(super) async fn pass(context: &Context, who: &ResourceId, memory: &mut Memor
 async fn pass_over(context: &Context, who: &ResourceId, memory: &mut Memory) -> Passed {
     let failed = Passed { again: LAST_RETRY, failed: true };
     let Some(identities) = &context.identities else { return failed };
-    if context.terminating.contains(&who.namespace) {
-        return failed;
-    }
     // The watch may not have told of our own last report yet.
     let api: Api<Stored> = Api::namespaced(context.client.clone(), &who.namespace);
     let resource = match answered(api.get(&who.name)).await {
@@ -98,7 +96,12 @@ async fn pass_over(context: &Context, who: &ResourceId, memory: &mut Memory) -> 
             return failed;
         }
     };
-    if resource.spec.suspend && resource.metadata.deletion_timestamp.is_none() {
+    let is_ending = resource.metadata.deletion_timestamp.is_some();
+    // Nothing is made there any more; what is to go with it goes.
+    if context.terminating.contains(&who.namespace) && !is_ending {
+        return failed;
+    }
+    if resource.spec.suspend && !is_ending {
         memory.held = None;
         return reported(context, &resource, &Outcome::Suspended, Echo::default(), INTERVAL).await;
     }
@@ -107,7 +110,7 @@ async fn pass_over(context: &Context, who: &ResourceId, memory: &mut Memory) -> 
     if context.health.ready().is_err() {
         return Passed { again: FIRST_RETRY, failed: true };
     }
-    if resource.metadata.deletion_timestamp.is_some() {
+    if is_ending {
         return Box::pin(ending::end(context, identities, &policies, &resource)).await;
     }
     match Box::pin(keep(context, identities, &policies, &resource, memory)).await {
@@ -145,7 +148,19 @@ pub(super) async fn asking<'a>(
         Trust::WebIdentity => issuer::issuer(context, identities, resource).await,
     };
     let desired = Desired::parse(resource, policy, &identities.options.cluster, issuer.as_ref().map_err(Clone::clone))?;
-    let partition = Account::of(&policy.spec)?.partition;
+    let account = Account::of(&policy.spec)?;
+    let partition = account.partition;
+    if let Ok(own) = OwnRole::detect(|name| std::env::var(name).ok())
+        && own.role().account() != account.id
+    {
+        let message = format!(
+            "The operator's own role {} is of another account than permissionsBoundaryArn of IdentityPolicy {}, {}: it can make nothing there. Give a boundary of its account, or the operator a role of that one.",
+            own.role(),
+            policy.name_any(),
+            account.id
+        );
+        return Err(Failure::new(Reason::NoAwsIdentity, message));
+    }
     let credentials = identities.own.credentials(|name| std::env::var(name).ok()).await;
     let credentials =
         credentials.map_err(|why| Failure::new(Reason::NoAwsIdentity, format!("Nothing can be made: {why}.")))?;
@@ -175,6 +190,10 @@ async fn keep(
                 break;
             }
         };
+        if memory.held.as_ref().is_some_and(|held| held.is_gone(&looked.observed)) {
+            memory.held = None;
+            continue;
+        }
         let plan = Plan::make(&desired, &looked.observed, Timestamp::now())?;
         if plan.steps.is_empty() {
             let waits = memory.held.as_ref().and_then(|held| held.proving.wait(held.since.elapsed()));

@@ -1,17 +1,19 @@
 //! What is watched for identities: `StorageIdentities`, and the administrator's policies.
 
+use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::pin::Pin;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::task::{Context as TaskContext, Poll};
 
 use futures::stream::{BoxStream, SelectAll};
 use futures::{Stream, StreamExt as _};
-use kube::Client;
 use kube::api::Api;
 use kube::core::DeserializeGuard;
 use kube::runtime::WatchStreamExt as _;
 use kube::runtime::reflector::{self, Store};
 use kube::runtime::watcher::{self, Event};
+use kube::{Client, Resource as _};
 use serde::de::DeserializeOwned;
 use tokio::sync::mpsc;
 
@@ -96,10 +98,14 @@ where
     (store, events.reflect(writer).boxed())
 }
 
-/// Whom an event is about. What is only our own report wakes nobody.
+/// What is asked of each resource, as it was last told.
+type Asked = HashMap<ResourceId, u64>;
+
+/// Whom an event is about. What is only our own report wakes those who refer to it, and not the one that reported.
 fn told_of(
     hindrance: Arc<RwLock<Option<ApiProblem>>>,
 ) -> impl FnMut(watcher::Result<Event<Stored>>) -> std::future::Ready<Option<Wake>> {
+    let mut asked = Asked::new();
     move |event| {
         std::future::ready(match event {
             Ok(Event::Init | Event::InitApply(_)) => None,
@@ -107,8 +113,15 @@ fn told_of(
                 *hindrance.write().unwrap_or_else(PoisonError::into_inner) = None;
                 Some(Wake::All)
             }
-            Ok(Event::Apply(stored)) => Some(Wake::One(id(&stored))),
-            Ok(Event::Delete(stored)) => Some(Wake::Gone(id(&stored))),
+            Ok(Event::Apply(stored)) => {
+                let (who, asks) = (id(&stored), asks(&stored));
+                let is_news = asked.insert(who.clone(), asks) != Some(asks);
+                Some(if is_news { Wake::One(who) } else { Wake::Reported(who) })
+            }
+            Ok(Event::Delete(stored)) => {
+                asked.remove(&id(&stored));
+                Some(Wake::Gone(id(&stored)))
+            }
             Err(error) => {
                 hinders(&hindrance, &error, "StorageIdentities");
                 None
@@ -121,6 +134,15 @@ fn hinders(hindrance: &RwLock<Option<ApiProblem>>, error: &watcher::Error, what:
     let problem = ApiProblem::from(error);
     tracing::warn!(%problem, "{what} cannot be watched; trying again");
     *hindrance.write().unwrap_or_else(PoisonError::into_inner) = Some(problem);
+}
+
+/// A hash of what is asked of a resource: its spec, its annotations, that it is to go.
+fn asks(stored: &Stored) -> u64 {
+    let metadata = stored.meta();
+    let mut hash = DefaultHasher::new();
+    (&metadata.uid, metadata.generation, &metadata.annotations, &metadata.finalizers).hash(&mut hash);
+    metadata.deletion_timestamp.is_some().hash(&mut hash);
+    hash.finish()
 }
 
 fn id(stored: &Stored) -> ResourceId {

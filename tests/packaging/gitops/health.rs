@@ -141,6 +141,21 @@ fn every_row_of_the_page_is_what_comes_out() {
 }
 
 #[test]
+fn a_storage_identity_is_judged_as_a_quay_storage_is() {
+    let table = table();
+    let identity = |row: &String| {
+        let mut object = told(row);
+        object["kind"] = "StorageIdentity".into();
+        object
+    };
+    let objects: Vec<Value> = table.keys().map(identity).collect();
+    // Flux's expressions are of one kind: those of the example are not its.
+    for ((row, [argo_cd, kstatus, _]), judged) in table.iter().zip(by_all(&objects)) {
+        assert_eq!(&judged[..2], [argo_cd.clone(), kstatus.clone()], "{row}");
+    }
+}
+
+#[test]
 fn argo_cd_shows_what_the_condition_says() {
     let all = stories();
     let (names, objects): (Vec<_>, Vec<_>) = all.iter().unzip();
