@@ -18,6 +18,11 @@ use crate::plan::key::AccessKey;
 use crate::policy::principal::Issuer;
 use crate::reason::{Failure, Reason};
 
+/// How often what IAM does not know yet is tried again.
+const TRIES: u32 = 20;
+/// After how long.
+const AGAIN: std::time::Duration = std::time::Duration::from_secs(3);
+
 /// What a manifest asks for, within the policies given.
 ///
 /// # Errors
@@ -45,16 +50,17 @@ pub async fn plan(desired: &Desired, iam: Option<&Iam>) -> Result<Plan, Failure>
     let mut observed = Observed { user: None, role: None, keys: None, has_provider: None };
     let mut has_key = false;
     if let Some(iam) = iam {
-        observed.role = iam.role(&desired.role.name).await.map_err(|told| told.failure(desired, None))?;
+        observed.role = iam.role(&desired.role).await.map_err(|told| told.failure(desired, None))?;
         if let Some(user) = desired.user() {
-            observed.user = iam.user(&user.name).await.map_err(|told| told.failure(desired, None))?;
+            observed.user = iam.user(user).await.map_err(|told| told.failure(desired, None))?;
             if observed.user.is_some() {
                 let keys = iam.keys(&user.name, |told| told.failure(desired, None)).await;
                 has_key = !keys.map_err(|told| told.failure(desired, None))?.is_empty();
             }
         }
-        if let Trusted::WebIdentity { provider, .. } = &desired.trusted {
-            observed.has_provider = iam.has_provider(provider).await.map_err(|told| told.failure(desired, None))?;
+        if let Trusted::WebIdentity { provider, audience, .. } = &desired.trusted {
+            observed.has_provider =
+                iam.has_provider(provider, audience).await.map_err(|told| told.failure(desired, None))?;
         }
     }
     if desired.user().is_some() && !has_key {
@@ -63,6 +69,7 @@ pub async fn plan(desired: &Desired, iam: Option<&Iam>) -> Result<Plan, Failure>
             secret: KeySecret::Absent,
             held: None,
             in_bundles: std::collections::BTreeMap::new(),
+            is_bundle_unread: false,
             consumers: Vec::new(),
             asked: Asked::default(),
         });
@@ -70,11 +77,23 @@ pub async fn plan(desired: &Desired, iam: Option<&Iam>) -> Result<Plan, Failure>
     Plan::make(desired, &observed, Timestamp::now())
 }
 
-/// Makes one step, and notes of a key that was made that it was handed out: to whoever asked for it.
+/// Makes one step, and notes of a key that was made that it was handed out: to whoever asked for it. What only takes IAM a
+/// while, as a fresh user does, is tried again for a minute.
 ///
 /// # Errors
 /// What IAM answered instead.
 pub async fn make(desired: &Desired, iam: &Iam, step: &Step) -> Result<Option<AccessKey>, Failure> {
+    let mut tries = 0;
+    loop {
+        match once(desired, iam, step).await {
+            Err(failure) if failure.reason == Reason::PrincipalPending && tries < TRIES => tries += 1,
+            answer => return answer,
+        }
+        tokio::time::sleep(AGAIN).await;
+    }
+}
+
+async fn once(desired: &Desired, iam: &Iam, step: &Step) -> Result<Option<AccessKey>, Failure> {
     let Made::Key(key) = iam.make(desired, step).await.map_err(|told| told.failure(desired, Some(step)))? else {
         return Ok(None);
     };

@@ -238,6 +238,8 @@ reasons! {
     TooManyIdentities: Edit,
     /// The user or the role is somebody else's.
     IdentityTaken: Edit,
+    /// It has made a user or a role of another name.
+    IdentityRenamed: Edit,
     /// IAM refuses what the operator's own policy is to allow.
     IamForbidden: Waits,
     /// IAM did not answer, or not in a way that is known.

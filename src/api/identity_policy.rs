@@ -57,9 +57,9 @@ pub struct IdentityPolicySpec {
 
     /// The IAM path of users and roles.
     #[serde(default = "default_iam_path")]
-    #[schemars(length(min = 1, max = 128))]
+    #[schemars(length(min = 3, max = 128))]
     #[x_kube(
-        validation = Rule::new("self.matches('^/([A-Za-z0-9._-]+/)*$')").message("iamPath must begin and end with / and have only A-Z a-z 0-9 . _ - between, for example /registry-sts/"),
+        validation = Rule::new("self.matches('^/([A-Za-z0-9._-]+/)+$')").message("iamPath must begin and end with / and have only A-Z a-z 0-9 . _ - between, for example /registry-sts/"),
     )]
     pub iam_path: String,
 

@@ -17,12 +17,12 @@ use serde_json::Value;
 use super::{Aws, framework, read, timeouts};
 use crate::arn::Partition;
 use crate::identity::answer::Unanswered;
-use crate::identity::desired::{Desired, POLICY_NAME};
+use crate::identity::desired::{Desired, Entity, POLICY_NAME};
 use crate::identity::observed::{Found, Key, LastUsed};
 use crate::identity::step::{Kind, Step, name, permissions};
 use crate::plan::key::AccessKey;
 use crate::reason::Failure;
-use crate::verdict::Answer;
+use crate::verdict::{Answer, Refused};
 
 /// What came of a step.
 pub enum Made {
@@ -82,7 +82,8 @@ async fn answered<T, E>(
     action: &'static str,
     call: impl Future<Output = Result<T, SdkError<E, HttpResponse>>>,
 ) -> Result<T, Unanswered> {
-    found(action, call).await?.ok_or(Unanswered { action, answer: Answer::Status(404, None) })
+    let gone = || Refused { status: 404, code: "NoSuchEntity".to_owned(), ..Refused::default() };
+    found(action, call).await?.ok_or_else(|| Unanswered { action, answer: Answer::Refused(gone()) })
 }
 
 impl Iam {
@@ -90,9 +91,14 @@ impl Iam {
     ///
     /// # Errors
     /// What IAM answered instead.
-    pub async fn user(&self, name: &str) -> Result<Option<Found>, Unanswered> {
+    pub async fn user(&self, wanted: &Entity) -> Result<Option<Found>, Unanswered> {
+        let name = wanted.name.as_str();
         let Some(user) = found("iam:GetUser", self.0.get_user().user_name(name).send()).await? else { return Ok(None) };
         let Some(user) = user.user else { return Ok(None) };
+        // Of one that stands elsewhere nothing more may be seen, and nothing more is needed.
+        if user.arn != wanted.arn {
+            return Ok(Some(Found { arn: user.arn, ..Found::default() }));
+        }
         let names = answered("iam:ListUserPolicies", self.0.list_user_policies().user_name(name).send()).await?;
         let mut inline = BTreeMap::new();
         for policy in names.policy_names {
@@ -117,9 +123,14 @@ impl Iam {
     ///
     /// # Errors
     /// What IAM answered instead.
-    pub async fn role(&self, name: &str) -> Result<Option<Found>, Unanswered> {
+    pub async fn role(&self, wanted: &Entity) -> Result<Option<Found>, Unanswered> {
+        let name = wanted.name.as_str();
         let Some(role) = found("iam:GetRole", self.0.get_role().role_name(name).send()).await? else { return Ok(None) };
         let Some(role) = role.role else { return Ok(None) };
+        // Of one that stands elsewhere nothing more may be seen, and nothing more is needed.
+        if role.arn != wanted.arn {
+            return Ok(Some(Found { arn: role.arn, ..Found::default() }));
+        }
         let names = answered("iam:ListRolePolicies", self.0.list_role_policies().role_name(name).send()).await?;
         let mut inline = BTreeMap::new();
         for policy in names.policy_names {
@@ -166,14 +177,17 @@ impl Iam {
         Ok(keys)
     }
 
-    /// Whether the account has an identity provider; none if IAM does not let us ask.
+    /// Whether the account has an identity provider that takes tokens for an audience; none if IAM does not let us ask.
     ///
     /// # Errors
     /// What IAM answered instead.
-    pub async fn has_provider(&self, arn: &str) -> Result<Option<bool>, Unanswered> {
+    pub async fn has_provider(&self, arn: &str, audience: &str) -> Result<Option<bool>, Unanswered> {
         let asked = self.0.get_open_id_connect_provider().open_id_connect_provider_arn(arn).send();
         match found("iam:GetOpenIDConnectProvider", asked).await {
-            Ok(provider) => Ok(Some(provider.is_some())),
+            Ok(provider) => {
+                let takes = |audiences: Vec<String>| audiences.iter().any(|one| one == audience);
+                Ok(Some(provider.is_some_and(|provider| provider.client_id_list.is_some_and(takes))))
+            }
             Err(Unanswered { answer: Answer::Refused(refused), .. }) if refused.status == 403 => Ok(None),
             Err(unanswered) => Err(unanswered),
         }

@@ -11,13 +11,15 @@ use crate::api::{IdentityPolicy, StorageIdentity};
 use crate::arn::Partition;
 use crate::aws::Aws;
 use crate::aws::iam::Iam;
-use crate::identity::desired::Desired;
+use crate::cluster::key_secrets::OWNER;
+use crate::identity::desired::{Desired, Trusted};
 use crate::identity::owner::ClusterId;
-use crate::identity::step::Step;
+use crate::identity::step::{Kind, Step};
 use crate::leadership::Fence;
 use crate::manifests::Identities;
 use crate::policy::principal::Issuer;
 use crate::provision;
+use crate::resource::ResourceId;
 
 /// Make what StorageIdentities ask for without the operator: print the steps that are missing, or make them.
 ///
@@ -138,20 +140,28 @@ async fn iam(aws: &Aws, desired: &Desired) -> Result<Iam, Problem> {
 fn print(desired: &Desired, steps: &[Step]) -> Result<(), Problem> {
     let mut out = std::io::stdout();
     writeln!(out, "# StorageIdentity {} of cluster {}", desired.owner.resource, desired.owner.cluster)?;
-    for (index, step) in steps.iter().enumerate() {
+    // A key that is made by hand needs no note beforehand: whoever made it has it.
+    let steps = steps.iter().filter(|step| !matches!(step, Step::NoteIntent(_)));
+    for (index, step) in steps.enumerate() {
         writeln!(out, "# {}. {}", index + 1, step.says(desired))?;
+        if matches!(step, Step::Create(Kind::Role)) && desired.user().is_some() {
+            writeln!(out, "# If IAM answers \"Invalid principal\": it does not know the new user yet. Run it again.")?;
+        }
         if let Some(command) = step.command(desired) {
             writeln!(out, "{command}")?;
         }
-    }
-    if let (crate::identity::desired::Trusted::User { secret, .. }, true) =
-        (&desired.trusted, steps.contains(&Step::CreateKey))
-    {
-        let namespace = &desired.owner.resource.namespace;
-        writeln!(
-            out,
-            "# Put its AccessKeyId and SecretAccessKey into Secret {secret} of namespace {namespace}, as AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY. --apply prints that Secret."
-        )?;
+        if let (Step::CreateKey, Trusted::User { secret, .. }) = (step, &desired.trusted) {
+            let ResourceId { namespace, name } = &desired.owner.resource;
+            writeln!(
+                out,
+                "# Its AccessKeyId and SecretAccessKey are told this once. The Secret that the operator takes over (--apply prints it):"
+            )?;
+            writeln!(
+                out,
+                "#   kubectl -n {namespace} create secret generic {secret} --from-literal=AWS_ACCESS_KEY_ID=<id> --from-literal=AWS_SECRET_ACCESS_KEY=<secret>"
+            )?;
+            writeln!(out, "#   kubectl -n {namespace} annotate secret {secret} {OWNER}={name}")?;
+        }
     }
     Ok(())
 }

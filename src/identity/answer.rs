@@ -31,12 +31,23 @@ impl Unanswered {
                     desired.owner.cluster
                 ),
             ),
-            "MalformedPolicyDocument" if matches!(step, Some(Step::Create(_) | Step::Trust)) => Failure::new(
-                Reason::PrincipalPending,
+            "NoSuchEntity" if matches!(step, Some(Step::Create(_) | Step::Bound(_))) => Failure::new(
+                Reason::IamUnanswered,
                 format!(
-                    "IAM does not know yet whom role {role} is to trust: a new user takes some seconds to be known everywhere. It is tried again."
+                    "IAM answered {tried} with NoSuchEntity: is there a policy {} (permissionsBoundaryArn of the IdentityPolicy)? It is tried again.",
+                    desired.boundary
                 ),
             ),
+            "MalformedPolicyDocument"
+                if desired.user().is_some() && matches!(step, Some(Step::Create(_) | Step::Trust)) =>
+            {
+                Failure::new(
+                    Reason::PrincipalPending,
+                    format!(
+                        "IAM does not know yet whom role {role} is to trust: a new user takes some seconds to be known everywhere. It is tried again."
+                    ),
+                )
+            }
             "DeleteConflict" => Failure::new(
                 Reason::InUse,
                 format!(

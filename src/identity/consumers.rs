@@ -1,6 +1,7 @@
 //! Whether those who use a key have the one that is in the Secret.
 
 use crate::api::QuayStorage;
+use crate::api::auth::Auth;
 use crate::api::quay_storage::Mode;
 
 /// A `QuayStorage` that uses the key in the Secret.
@@ -19,24 +20,33 @@ pub enum Standing {
     Current,
     /// Not that yet, and why.
     Behind(String),
+    /// It is in its bundle, and Quay does not run that: why.
+    NotRunning(String),
     /// Nobody can say whether Quay runs it, and why.
     Unknown(String),
 }
 
-/// Whether a resource refers to an identity.
-pub fn refers(resource: &QuayStorage, identity: &str) -> bool {
-    locations(resource, identity).next().is_some()
+/// Whether a resource refers to an identity, or uses the Secret that its key is in.
+pub fn refers(resource: &QuayStorage, identity: &str, secret: Option<&str>) -> bool {
+    locations(resource, identity, secret).next().is_some()
 }
 
-fn locations<'a>(resource: &'a QuayStorage, identity: &'a str) -> impl Iterator<Item = &'a str> {
-    let refers = move |auth: &crate::api::auth::Auth| auth.identity_ref.as_ref().is_some_and(|of| of.name == identity);
+fn locations<'a>(
+    resource: &'a QuayStorage,
+    identity: &'a str,
+    secret: Option<&'a str>,
+) -> impl Iterator<Item = &'a str> {
+    let refers = move |auth: &Auth| {
+        let uses = auth.access_key.as_ref().is_some_and(|key| Some(key.secret_ref.name.as_str()) == secret);
+        uses || auth.identity_ref.as_ref().is_some_and(|of| of.name == identity)
+    };
     resource.spec.locations.iter().filter(move |location| refers(&location.auth)).map(|location| location.name.as_str())
 }
 
-/// How a resource stands to the Secret as it is now: `secret` is its uid and resourceVersion, as a proof names them. None if
-/// it does not refer to the identity.
-pub fn consumer(resource: &QuayStorage, identity: &str, secret: &str) -> Option<Consumer> {
-    let names: Vec<&str> = locations(resource, identity).collect();
+/// How a resource stands to the Secret as it is now: its name, and uid and resourceVersion as a proof names them. None if it
+/// uses neither the identity nor the Secret.
+pub fn consumer(resource: &QuayStorage, identity: &str, (name, secret): (&str, &str)) -> Option<Consumer> {
+    let names: Vec<&str> = locations(resource, identity, Some(name)).collect();
     if names.is_empty() {
         return None;
     }
@@ -74,7 +84,9 @@ fn standing(resource: &QuayStorage, locations: &[&str], secret: &str) -> Standin
     }
     match condition("ConsumerCurrent") {
         Some(runs) if runs.status == "True" => Standing::Current,
-        Some(runs) if runs.status == "False" => behind(format!("Quay does not run its bundle yet ({})", runs.reason)),
+        Some(runs) if runs.status == "False" => {
+            Standing::NotRunning(format!("Quay does not run its bundle yet ({})", runs.reason))
+        }
         Some(runs) => Standing::Unknown(format!("it is not known whether Quay runs its bundle ({})", runs.reason)),
         None => Standing::Unknown("it does not say what runs Quay (registryRef, or restart)".into()),
     }

@@ -40,9 +40,12 @@ pub fn steps(desired: &Desired, wanted: &Entity, kind: Kind, found: Option<&Foun
 pub fn removal(desired: &Desired, wanted: &Entity, kind: Kind, found: Option<&Found>) -> Result<Vec<Step>, Failure> {
     let Some(found) = found else { return Ok(Vec::new()) };
     is_ours(desired, &Entity { may_be_taken: false, ..wanted.clone() }, kind, found)?;
+    // IAM lets us change policies within the boundary only.
+    let is_bound = found.boundary.as_ref() == Some(&desired.boundary);
+    let bound = (!is_bound).then_some(Step::Bound(kind));
     let policies = found.inline.keys().map(|name| Step::DeletePolicy(kind, name.clone()));
     let attached = found.attached.iter().map(|policy| Step::Detach(kind, policy.clone()));
-    Ok(policies.chain(attached).chain([Step::Delete(kind)]).collect())
+    Ok(bound.into_iter().chain(policies).chain(attached).chain([Step::Delete(kind)]).collect())
 }
 
 /// That it is this resource's, or may be taken over, and stands where the operator may change it.

@@ -23,6 +23,10 @@ use crate::reason::{Failure, Reason};
 pub const QUIET: Duration = Duration::from_hours(2);
 /// Within this a key that is noted as retired and works is one of which the deactivation was cut off.
 const UNDER_WAY: Duration = Duration::from_mins(10);
+/// A key that nobody noted is the one that was being made if it is of so much before or after: clocks differ.
+const MADE_WITHIN: Duration = Duration::from_mins(10);
+/// IAM may not list a key yet that was handed out a moment ago.
+const FRESH: Duration = Duration::from_secs(30);
 /// IAM lists a new key within this.
 pub const LISTED_WITHIN: Duration = Duration::from_mins(15);
 
@@ -105,17 +109,25 @@ impl View<'_> {
         // Nobody but the process that made it ever had it, and that process is gone.
         let lost = listed.iter().find(|key| self.is_pending(key) && Some(&key.id) != in_secret && !self.is_held(key));
         if let Some(lost) = lost {
-            // Somebody has it all the same.
-            let is_out = self.keys.in_bundles.contains_key(&lost.id);
+            // Somebody has it all the same, or may.
+            let is_out = self.keys.is_bundle_unread || self.keys.in_bundles.contains_key(&lost.id);
             return making(if is_out { vec![self.mark(&lost.id, Phase::Published)] } else { Self::delete(&lost.id) });
         }
         if let Some(held) = self.keys.held.as_ref().filter(|held| Some(&held.id) != in_secret) {
-            let is_proven = if is_working { held.is_proven } else { held.is_proven_once };
+            // Where nobody has a key that works it cannot get worse.
+            let others_work = listed.iter().any(|key| key.id != held.id && key.is_active);
+            let is_proven = if others_work { held.is_proven } else { held.is_proven_once };
             return making(if is_proven { vec![Step::Publish(held.id.clone())] } else { Vec::new() });
+        }
+        if let (None, Some(marker)) = (current, in_secret.and_then(|id| self.notes.markers.get(id)))
+            && later(marker.since, FRESH) > self.now
+        {
+            let rotation = Rotation::Making { is_working: true };
+            return KeyPlan { steps: Vec::new(), rotation, again: Some(FRESH) };
         }
         match current {
             Some(current) if current.is_active => self.working(current, &listed),
-            Some(current) if self.phase(current) == Some(Phase::Retired) => {
+            Some(current) if matches!(self.phase(current), Some(Phase::Retired | Phase::Deactivated)) => {
                 // Somebody put the old one back into the Secret.
                 let steps = vec![Step::Activate(current.id.clone()), self.mark(&current.id, Phase::StillUsed)];
                 let why = format!("key {} was put back into the Secret", four(&current.id));
@@ -153,7 +165,7 @@ impl View<'_> {
         let rotation = Rotation::Making { is_working };
         if listed.len() < 2 {
             let before = listed.iter().map(|key| key.id.clone()).collect();
-            let steps = vec![Step::NoteIntent(Intent { before }), Step::CreateKey];
+            let steps = vec![Step::NoteIntent(Intent { since: self.now, before }), Step::CreateKey];
             return KeyPlan { steps, rotation, again: None };
         }
         let foreign = listed.iter().find(|key| self.marker(key).is_none());
@@ -166,7 +178,8 @@ impl View<'_> {
             return Self::stopped(Failure::new(Reason::ForeignKey, message), is_working);
         }
         // Neither secret is known. One may go that is ours, that no bundle has, and that nobody uses for a while.
-        let may_go = |key: &&Key| self.marker(key).is_some() && !self.keys.in_bundles.contains_key(&key.id);
+        let is_out = |key: &Key| self.keys.is_bundle_unread || self.keys.in_bundles.contains_key(&key.id);
+        let may_go = |key: &&Key| self.marker(key).is_some() && !is_out(key);
         let free = listed.iter().filter(may_go).filter_map(|key| Some((self.unused_from(key)?, key)));
         let Some((free, key)) = free.min_by_key(|(free, key)| (key.is_active, *free)) else {
             let each: Vec<String> = listed.iter().map(|key| self.why_it_stays(key)).collect();
@@ -200,6 +213,7 @@ impl View<'_> {
                 format!("{id} stands in Secret {}", bundles.join(", "))
             }
             (None, None, _) => format!("{id} was not made by this operator"),
+            (None, Some(_), _) if self.keys.is_bundle_unread => format!("whether a bundle has {id} cannot be seen"),
             (None, Some(_), LastUsed::Unknown(failure)) => {
                 format!("of {id} it is not known when it was used: {}", failure.message)
             }
@@ -227,7 +241,10 @@ impl View<'_> {
     }
 
     fn is_made_by_us(&self, key: &Key) -> bool {
-        let is_new = self.notes.intent.as_ref().is_some_and(|intent| !intent.before.contains(&key.id));
+        let is_new = self.notes.intent.as_ref().is_some_and(|intent| {
+            let apart = key.created.duration_since(intent.since).unsigned_abs();
+            !intent.before.contains(&key.id) && apart <= MADE_WITHIN
+        });
         self.marker(key).is_none() && (is_new || self.is_held(key))
     }
 
@@ -259,7 +276,8 @@ impl View<'_> {
     fn gone_notes(&self, listed: &[Key]) -> Vec<String> {
         let is_gone = |id: &String, marker: &Marker| {
             let is_young = later(marker.since, LISTED_WITHIN) > self.now;
-            !listed.iter().any(|key| key.id == *id) && (marker.phase == Phase::Retired || !is_young)
+            !listed.iter().any(|key| key.id == *id)
+                && (matches!(marker.phase, Phase::Retired | Phase::Deactivated) || !is_young)
         };
         let gone = self.notes.markers.iter().filter(|(id, marker)| is_gone(id, marker)).map(|(id, _)| tag_of(id));
         gone.chain(self.notes.intent.as_ref().map(|_| INTENT.to_owned())).collect()

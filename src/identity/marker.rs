@@ -26,8 +26,10 @@ pub enum Phase {
     Published,
     /// It was deactivated, and activated again because somebody used it.
     StillUsed,
-    /// It was, or is about to be, deactivated by this operator, which saw nobody use it.
+    /// It is about to be deactivated by this operator, which saw nobody use it.
     Retired,
+    /// This operator deactivated it.
+    Deactivated,
     /// Somebody else deactivated it, and has reasons: it is never activated again.
     Disabled,
     /// Its secret is lost and its place is needed: it is watched for a while, whether anybody uses it.
@@ -35,8 +37,15 @@ pub enum Phase {
 }
 
 impl Phase {
-    const ALL: [Self; 6] =
-        [Self::Pending, Self::Published, Self::StillUsed, Self::Retired, Self::Disabled, Self::Spare];
+    const ALL: [Self; 7] = [
+        Self::Pending,
+        Self::Published,
+        Self::StillUsed,
+        Self::Retired,
+        Self::Deactivated,
+        Self::Disabled,
+        Self::Spare,
+    ];
 
     /// As the tag has it.
     pub fn word(self) -> &'static str {
@@ -45,6 +54,7 @@ impl Phase {
             Self::Published => "published",
             Self::StillUsed => "still-used",
             Self::Retired => "retired",
+            Self::Deactivated => "deactivated",
             Self::Disabled => "disabled",
             Self::Spare => "spare",
         }
@@ -75,16 +85,20 @@ impl Marker {
     }
 }
 
-/// That a key is about to be made, and which there are: another one, of which nothing is noted, is the one that was made.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// That a key is about to be made, and which there are: another one of that time, of which nothing is noted, is the one that
+/// was made.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Intent {
+    /// When.
+    pub since: Timestamp,
     /// The ids of the keys that there were.
     pub before: Vec<String>,
 }
 
 impl fmt::Display for Intent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "beside/{}", if self.before.is_empty() { "none".to_owned() } else { self.before.join("/") })
+        write!(f, "{}", self.since.strftime("%Y-%m-%dT%H:%M:%SZ"))?;
+        self.before.iter().try_for_each(|id| write!(f, "/{id}"))
     }
 }
 
@@ -103,8 +117,9 @@ impl Notes {
         let marker =
             |(key, value): (&String, &String)| Some((key.strip_prefix(PREFIX)?.to_owned(), Marker::read(value)?));
         let intent = tags.get(INTENT).and_then(|value| {
-            let before = value.strip_prefix("beside/")?.split('/').filter(|id| *id != "none");
-            Some(Intent { before: before.map(str::to_owned).collect() })
+            let mut parts = value.split('/');
+            let since = parts.next()?.parse().ok()?;
+            Some(Intent { since, before: parts.map(str::to_owned).collect() })
         });
         Self { markers: tags.iter().filter_map(marker).collect(), intent }
     }
@@ -116,19 +131,21 @@ mod tests {
 
     #[test]
     fn what_is_noted_is_read_again() {
-        let since = "2026-11-23T20:00:00Z".parse().unwrap();
-        let mut tags = BTreeMap::from([(INTENT.to_owned(), Intent { before: vec!["AKIA1".into()] }.to_string())]);
-        for (id, phase) in ["A", "B", "C", "D", "F", "G"].into_iter().zip(Phase::ALL) {
+        let since: Timestamp = "2026-11-23T20:00:00Z".parse().unwrap();
+        let mut tags =
+            BTreeMap::from([(INTENT.to_owned(), Intent { since, before: vec!["AKIA1".into()] }.to_string())]);
+        for (id, phase) in ["A", "B", "C", "D", "F", "G", "H"].into_iter().zip(Phase::ALL) {
             tags.insert(tag_of(id), Marker { phase, since }.to_string());
         }
         tags.insert(tag_of("E"), "whatever".into());
         tags.insert("team".into(), "quay".into());
         let notes = Notes::of(&tags);
         assert_eq!(notes.intent.unwrap().before, ["AKIA1"]);
-        assert_eq!(notes.markers.len(), 6);
+        assert_eq!(notes.markers.len(), 7);
         assert_eq!(notes.markers["B"], Marker { phase: Phase::Published, since });
-        let none = BTreeMap::from([(INTENT.to_owned(), Intent::default().to_string())]);
-        assert_eq!(Notes::of(&none).intent, Some(Intent::default()));
+        let none = Intent { since, before: Vec::new() };
+        assert_eq!(Notes::of(&BTreeMap::from([(INTENT.to_owned(), none.to_string())])).intent, Some(none));
+        assert_eq!(Notes::of(&BTreeMap::from([(INTENT.to_owned(), MADE.to_owned())])).intent, None);
         assert_eq!(Notes::of(&BTreeMap::new()), Notes::default());
     }
 }

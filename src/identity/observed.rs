@@ -82,6 +82,8 @@ pub struct Keys {
     pub held: Option<Held>,
     /// By key: the Secrets with a config bundle that has it.
     pub in_bundles: BTreeMap<String, BTreeSet<String>>,
+    /// A bundle could not be read, so that nobody can say which keys it has.
+    pub is_bundle_unread: bool,
     /// The `QuayStorages` that use the key in the Secret.
     pub consumers: Vec<Consumer>,
     /// What people ask for.

@@ -78,7 +78,7 @@ fn missing_provider(desired: &Desired, observed: &Observed) -> Option<Failure> {
         Failure::new(
             Reason::ProviderMissing,
             format!(
-                "The account has no identity provider {provider}, so AWS takes no token of this cluster. Its administrator creates it: aws iam create-open-id-connect-provider --url {issuer} --client-id-list {audience}"
+                "The account has no identity provider {provider} for audience {audience}, so AWS takes no token of this cluster. Its administrator creates it: aws iam create-open-id-connect-provider --url {issuer} --client-id-list {audience} (or, where it is there: aws iam add-client-id-to-open-id-connect-provider --open-id-connect-provider-arn {provider} --client-id {audience})"
             ),
         )
     })

@@ -59,7 +59,16 @@ pub fn report(
             if let Some((observed, plan)) = seen {
                 names(&mut status, desired, observed, plan);
             }
-            planned(*seen, *failed)
+            let stays = failed.filter(|failure| seen.is_none() && failure.reason == Reason::IamUnanswered);
+            let was_ready = status.conditions.iter().find(|c| c.type_ == "Ready" && c.status == "True").cloned();
+            match (stays, was_ready) {
+                // What was seen a while ago is not known to be otherwise.
+                (Some(failure), Some(ready)) => vec![
+                    ("Ready", "True", Reason::Provisioned, ready.message),
+                    ("Reconciling", "True", Reason::ProgressingWithRetry, failure.message.clone()),
+                ],
+                _ => planned(*seen, *failed),
+            }
         }
     };
     status.conditions = stamped(says, before.map_or(&[][..], |before| &before.conditions), generation, now);

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use super::{BUCKET_ACTIONS, KEY_ACTIONS, OBJECT_ACTIONS, document};
 use crate::api::identity_policy::{AllowedStorage, IdentityPolicySpec};
 use crate::identity::desired::Account;
+use crate::identity::marker::{INTENT, tag_of};
 use crate::identity::owner::{CLUSTER, ClusterId};
 use crate::place::key_prefix;
 use crate::reason::Failure;
@@ -24,8 +25,7 @@ const READS: [&str; 8] = [
     "iam:ListAttachedRolePolicies",
 ];
 /// What is done to users that carry the cluster's tag.
-const USER_WRITES: [&str; 5] =
-    ["iam:CreateAccessKey", "iam:UpdateAccessKey", "iam:DeleteAccessKey", "iam:UntagUser", "iam:DeleteUser"];
+const USER_WRITES: [&str; 4] = ["iam:CreateAccessKey", "iam:UpdateAccessKey", "iam:DeleteAccessKey", "iam:DeleteUser"];
 /// What is done to roles that carry the cluster's tag.
 const ROLE_WRITES: [&str; 2] = ["iam:UpdateAssumeRolePolicy", "iam:DeleteRole"];
 /// What changes what users and roles may do: only within the boundary.
@@ -92,6 +92,10 @@ fn of_one(cluster: &ClusterId, policy: &IdentityPolicySpec, which: &str) -> Resu
         json!({"Sid": sid("PoliciesWithinTheBoundary"), "Effect": "Allow",
                "Action": USER_POLICIES.iter().chain(&ROLE_POLICIES).collect::<Vec<_>>(), "Resource": both,
                "Condition": ours_within}),
+        // The notes of keys, and never what says whose the user is.
+        json!({"Sid": sid("UntagNotes"), "Effect": "Allow", "Action": "iam:UntagUser", "Resource": users, "Condition": {
+               "StringEquals": {&resource_tag: cluster}, "Null": {"aws:TagKeys": "false"},
+               "ForAllValues:StringLike": {"aws:TagKeys": [tag_of("*"), INTENT.to_owned()]}}}),
         json!({"Sid": sid("Users"), "Effect": "Allow", "Action": USER_WRITES, "Resource": users, "Condition": ours}),
         json!({"Sid": sid("Roles"), "Effect": "Allow", "Action": ROLE_WRITES, "Resource": roles, "Condition": ours}),
         json!({"Sid": sid("NeverUnbound"), "Effect": "Deny", "Action": UNBOUNDING,

@@ -57,9 +57,13 @@ async fn the_same_manifest_on_two_clusters_makes_two_users_and_neither_touches_t
     assert_eq!(changes(&one, &of_one, mark).await, [""; 0]);
 
     // Nor where it is told to: the user carries the tags of the other.
-    two.put_identity("quay-user", json!({"userName": of_one, "roleName": of_one})).await;
-    let taken = two.until("quay-user", "refused", |i| says(i, "Ready").1 == "IdentityTaken").await;
+    two.put_identity("another", json!({"userName": of_one, "roleName": of_one})).await;
+    let taken = two.until("another", "refused", |i| says(i, "Ready").1 == "IdentityTaken").await;
     assert!(says(&taken, "Ready").2.contains("of cluster one"), "{:?}", says(&taken, "Ready"));
+    // What it has made it does not leave behind under another name either.
+    two.put_identity("quay-user", json!({"userName": "registry-sts-another"})).await;
+    two.until("quay-user", "refused for its name", |i| says(i, "Ready").1 == "IdentityRenamed").await;
+    assert_eq!(two.keys(&of_two).await.len(), 1);
     assert_eq!(belongings(&one, &of_one).await, before);
     assert_eq!(changes(&one, &of_one, mark).await, [""; 0]);
     drop(second);

@@ -18,8 +18,8 @@ use crate::harness::operator::Operator;
 use crate::prober::Probers;
 
 /// What one life of a key takes: user and role with their policies, and three notes around each key; then the old one is
-/// noted, deactivated, deleted, and its note removed.
-const CALLS: [&str; 16] = [
+/// noted, deactivated, noted again, deleted, and its note removed.
+const CALLS: [&str; 17] = [
     "CreateUser",
     "PutUserPolicy",
     "CreateRole",
@@ -34,6 +34,7 @@ const CALLS: [&str; 16] = [
     "TagUser",
     "TagUser",
     "UpdateAccessKey",
+    "TagUser",
     "DeleteAccessKey",
     "UntagUser",
 ];

@@ -14,10 +14,12 @@ use crate::cluster::ApiProblem;
 use crate::cluster::key_secrets::{self, Purpose};
 use crate::cluster::version::Version;
 use crate::identity::desired::{Desired, Trusted};
+use crate::identity::marker::INTENT;
 use crate::identity::observed::KeySecret;
 use crate::identity::plan::Plan;
 use crate::identity::step::Step;
 use crate::reason::{Failure, Reason};
+use crate::verdict::Answer;
 
 /// What came of the steps.
 pub(super) enum Acted {
@@ -45,7 +47,13 @@ pub(super) async fn act(
             match iam.make(desired, step).await {
                 Ok(Made::Done) => {}
                 Ok(Made::Key(key)) => memory.held = Some(HeldKey::new(key)),
-                Err(unanswered) => return Acted::Failed(unanswered.failure(desired, Some(step))),
+                Err(unanswered) => {
+                    // No key was made, and one that somebody makes now is theirs.
+                    if *step == Step::CreateKey && matches!(unanswered.answer, Answer::Refused(_)) {
+                        let _ = iam.make(desired, &Step::Unmark(vec![INTENT.to_owned()])).await;
+                    }
+                    return Acted::Failed(unanswered.failure(desired, Some(step)));
+                }
             }
         }
         report::made(context, resource, desired, step).await;

@@ -7,14 +7,14 @@ use kube::ResourceExt as _;
 
 use super::super::Context;
 use super::Identities;
-use super::look::{look, storages};
+use super::look::{Bundles, Storages, look, storages};
 use super::pass::{Asking, FINALIZER, Passed, asking, id, refused, reported};
 use super::report::{self, Echo};
 use crate::api::storage_identity::DeletionPolicy;
 use crate::api::{IdentityPolicy, StorageIdentity};
 use crate::cluster::{ApiProblem, finalizers};
 use crate::identity::consumers::refers;
-use crate::identity::observed::Asked;
+use crate::identity::observed::{Asked, Key};
 use crate::identity::permit::permit;
 use crate::identity::plan::Plan;
 use crate::identity::status::Outcome;
@@ -34,20 +34,19 @@ pub(super) async fn end(
         return Passed { again: IN_USE, failed: false };
     }
     if resource.spec.deletion_policy == DeletionPolicy::Delete {
-        let users: Vec<String> = storages(context, &resource.namespace().unwrap_or_default())
-            .iter()
-            .filter(|storage| refers(storage, &resource.name_any()))
-            .map(kube::ResourceExt::name_any)
-            .collect();
-        if !users.is_empty() {
-            let failure = Failure::new(
-                Reason::InUse,
-                format!(
-                    "Nothing is deleted while QuayStorage {} refers to this StorageIdentity (auth.identityRef). Let it refer to another one, or delete it.",
-                    users.join(", ")
-                ),
-            );
-            return reported(context, resource, &Outcome::Refused(&failure), Echo::default(), IN_USE).await;
+        match users(context, resource).await {
+            Ok(users) if users.is_empty() => {}
+            Ok(users) => {
+                let failure = Failure::new(
+                    Reason::InUse,
+                    format!(
+                        "Nothing is deleted while QuayStorage {} refers to this StorageIdentity (auth.identityRef) or to its Secret. Let it refer to another one, or delete it.",
+                        users.join(", ")
+                    ),
+                );
+                return reported(context, resource, &Outcome::Refused(&failure), Echo::default(), IN_USE).await;
+            }
+            Err(failure) => return refused(context, resource, &failure).await,
         }
         if let Err(failure) = Box::pin(remove(context, identities, policies, resource)).await {
             return refused(context, resource, &failure).await;
@@ -62,6 +61,37 @@ pub(super) async fn end(
             Passed { again: IN_USE, failed: true }
         }
     }
+}
+
+/// The `QuayStorages` that use it: those that refer to it or to its Secret, and those of which nobody can say.
+async fn users(context: &Context, resource: &StorageIdentity) -> Result<Vec<String>, Failure> {
+    let Storages { known, unknown } = storages(context, &resource.namespace().unwrap_or_default()).await?;
+    let secret = resource.status.as_ref().and_then(|status| status.secret_name.as_deref());
+    let users = known.iter().filter(|storage| refers(storage, &resource.name_any(), secret));
+    Ok(users.map(kube::ResourceExt::name_any).chain(unknown).collect())
+}
+
+/// That no bundle has a key any more, and no Quay is about to get another: one that refers to another identity by now may
+/// not run that yet.
+async fn is_given_up(context: &Context, resource: &StorageIdentity, keys: &[Key]) -> Result<(), Failure> {
+    let namespace = resource.namespace().unwrap_or_default();
+    let Storages { known, .. } = storages(context, &namespace).await?;
+    let bundles = Bundles::read(context, &namespace, &known, keys).await;
+    let holding = bundles.with.values().flatten().map(|bundle| format!("Secret {bundle} still has its key"));
+    let unread = bundles.unread.iter().map(|(storage, why)| format!("QuayStorage {storage}: {why}"));
+    let rolling = known.iter().filter(|storage| {
+        let conditions = storage.status.iter().flat_map(|status| &status.conditions);
+        conditions.into_iter().any(|c| c.type_ == "ConsumerCurrent" && c.reason == Reason::RollingOut.as_str())
+    });
+    let rolling = rolling.map(|storage| format!("QuayStorage {}: Quay is being rolled out", storage.name_any()));
+    let hindrances: Vec<String> = holding.chain(unread).chain(rolling).collect();
+    if keys.is_empty() || hindrances.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::new(
+        Reason::InUse,
+        format!("Nothing is deleted yet: {}. It is looked at again.", hindrances.join("; ")),
+    ))
 }
 
 async fn remove(
@@ -85,6 +115,7 @@ async fn remove(
     };
     let Asking { desired, iam, .. } = asking(context, identities, policy, resource).await?;
     let looked = Box::pin(look(context, &iam, (resource, &desired), None, &Asked::default())).await?;
+    is_given_up(context, resource, looked.observed.keys.as_ref().map_or(&[], |keys| &keys.listed)).await?;
     let steps = match Plan::remove(&desired, &looked.observed) {
         Ok(steps) => steps,
         // It is somebody else's, and stays.

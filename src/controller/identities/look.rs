@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use kube::ResourceExt as _;
+use kube::api::{Api, ListParams};
+use kube::core::DeserializeGuard;
 use secrecy::ExposeSecret as _;
 
 use super::super::{Context, consumer};
@@ -10,7 +12,7 @@ use super::pass::HeldKey;
 use crate::api::{QuayStorage, StorageIdentity};
 use crate::aws::iam::Iam;
 use crate::cluster::version::Version;
-use crate::cluster::{ApiProblem, key_secrets, secrets};
+use crate::cluster::{ApiProblem, answered, key_secrets, secrets};
 use crate::identity::answer::Unanswered;
 use crate::identity::consumers::{Consumer, Standing, consumer as standing_of};
 use crate::identity::desired::{Desired, Trusted};
@@ -38,18 +40,18 @@ pub(super) async fn look(
     asked: &Asked,
 ) -> Result<Looked, Failure> {
     let told = |unanswered: Unanswered| unanswered.failure(desired, None);
-    let role = iam.role(&desired.role.name).await.map_err(told)?;
+    let role = iam.role(&desired.role).await.map_err(told)?;
     let mut looked = Looked {
         observed: Observed { user: None, role, keys: None, has_provider: None },
         secret: None,
         is_owned: false,
     };
     match &desired.trusted {
-        Trusted::WebIdentity { provider, .. } => {
-            looked.observed.has_provider = iam.has_provider(provider).await.map_err(told)?;
+        Trusted::WebIdentity { provider, audience, .. } => {
+            looked.observed.has_provider = iam.has_provider(provider, audience).await.map_err(told)?;
         }
         Trusted::User { user, secret, .. } => {
-            looked.observed.user = iam.user(&user.name).await.map_err(told)?;
+            looked.observed.user = iam.user(user).await.map_err(told)?;
             let listed = match &looked.observed.user {
                 Some(_) => {
                     let unknown = |unanswered: &Unanswered| unanswered.failure(desired, None);
@@ -57,9 +59,9 @@ pub(super) async fn look(
                 }
                 None => Vec::new(),
             };
-            let (secret, version, is_owned) = key_secret(context, resource, secret).await?;
+            let (held_there, version, is_owned) = key_secret(context, resource, secret).await?;
             (looked.secret, looked.is_owned) = (version, is_owned);
-            let keys = of_keys(context, resource, (listed, secret), looked.secret.as_ref(), held).await;
+            let keys = of_keys(context, resource, (listed, held_there), (secret, looked.secret.as_ref()), held).await?;
             looked.observed.keys = Some(Keys { asked: asked.clone(), ..keys });
         }
     }
@@ -112,70 +114,104 @@ async fn of_keys(
     context: &Context,
     resource: &StorageIdentity,
     (listed, secret): (Vec<Key>, KeySecret),
-    version: Option<&Version>,
+    (name, version): (&str, Option<&Version>),
     held: Option<&HeldKey>,
-) -> Keys {
+) -> Result<Keys, Failure> {
     let namespace = resource.namespace().unwrap_or_default();
-    let of_namespace = storages(context, &namespace);
+    let of_namespace = storages(context, &namespace).await?;
     let version = version.map_or_else(String::new, |at| format!("{}/{}", at.uid(), at.resource_version()));
-    let mut consumers: Vec<Consumer> =
-        of_namespace.iter().filter_map(|one| standing_of(one, &resource.name_any(), &version)).collect();
+    let standing = |one: &QuayStorage| standing_of(one, &resource.name_any(), (name, &version));
+    let mut consumers: Vec<Consumer> = of_namespace.known.iter().filter_map(standing).collect();
+    consumers.extend(of_namespace.unknown.iter().map(|name| Consumer {
+        name: name.clone(),
+        standing: Standing::Unknown("it is none as this version of the operator knows them".into()),
+    }));
     // Whether a bundle has a key matters where there is one that may have to go.
     let is_one = matches!((&secret, listed.as_slice()), (KeySecret::Holds(Some(id)), [key]) if key.id == *id);
-    let in_bundles = if is_one || listed.is_empty() {
-        BTreeMap::new()
+    let bundles = if is_one || listed.is_empty() {
+        Bundles::default()
     } else {
-        in_bundles(context, &namespace, &of_namespace, &listed, &mut consumers).await
+        Bundles::read(context, &namespace, &of_namespace.known, &listed).await
     };
-    Keys { listed, secret, held: held.map(HeldKey::seen), in_bundles, consumers, asked: Asked::default() }
+    let unread = bundles
+        .unread
+        .iter()
+        .map(|(storage, why)| Consumer { name: storage.clone(), standing: Standing::Unknown(why.clone()) });
+    consumers.extend(unread);
+    let is_bundle_unread = !bundles.unread.is_empty() || !of_namespace.unknown.is_empty();
+    let held = held.map(HeldKey::seen);
+    let (in_bundles, asked) = (bundles.with, Asked::default());
+    Ok(Keys { listed, secret, held, in_bundles, is_bundle_unread, consumers, asked })
 }
 
-/// The `QuayStorages` of a namespace, as they are known.
-pub(super) fn storages(context: &Context, namespace: &str) -> Vec<QuayStorage> {
-    let stored = context.resources.store.state();
-    let decoded = stored.iter().filter_map(|stored| stored.0.as_ref().ok());
-    decoded.filter(|one| one.metadata.namespace.as_deref() == Some(namespace)).cloned().collect()
+/// The `QuayStorages` of a namespace as they are at this moment: what a watch has told may be older than what is decided.
+pub(super) struct Storages {
+    pub(super) known: Vec<QuayStorage>,
+    /// The names of those that cannot be decoded.
+    pub(super) unknown: Vec<String>,
 }
 
-/// Which bundles of a namespace have which of the keys. Of one that cannot be read nobody can say.
-async fn in_bundles(
-    context: &Context,
-    namespace: &str,
-    storages: &[QuayStorage],
-    keys: &[Key],
-    consumers: &mut Vec<Consumer>,
-) -> BTreeMap<String, BTreeSet<String>> {
-    let mut bundles: BTreeMap<String, String> = BTreeMap::new();
-    for storage in storages {
-        let written = storage.status.as_ref().and_then(|status| status.config_bundle.as_ref());
-        let named = [
-            storage.spec.config_bundle_secret.clone(),
-            storage.spec.output_secret.clone(),
-            written.map(|written| written.secret_name.clone()),
-            consumer::bundle_of(context, namespace, storage),
-        ];
-        bundles.extend(named.into_iter().flatten().map(|bundle| (bundle, storage.name_any())));
-    }
-    let mut found: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-    for (bundle, storage) in bundles {
-        match secrets::read_whole(&context.client, namespace, &bundle).await {
-            Ok(read) => {
-                let has = |id: &str| {
-                    let in_value = |value: &[u8]| value.windows(id.len()).any(|window| window == id.as_bytes());
-                    read.content.data.values().any(|value| in_value(value.expose_secret()))
-                };
-                for key in keys.iter().filter(|key| has(&key.id)) {
-                    found.entry(key.id.clone()).or_default().insert(bundle.clone());
-                }
-            }
-            Err(ApiProblem::NotFound) => {}
-            Err(problem) => consumers.push(Consumer {
-                name: storage,
-                standing: Standing::Unknown(format!("its bundle, Secret {bundle}, could not be read ({problem})")),
-            }),
+pub(super) async fn storages(context: &Context, namespace: &str) -> Result<Storages, Failure> {
+    let api: Api<DeserializeGuard<QuayStorage>> = Api::namespaced(context.client.clone(), namespace);
+    let listed = answered(api.list(&ListParams::default())).await.map_err(|problem| {
+        let message = format!(
+            "Who uses this StorageIdentity cannot be seen: the QuayStorages of namespace {namespace} could not be listed: {problem}. Nothing is done before. It is tried again."
+        );
+        Failure::new(Reason::ProgressingWithRetry, message)
+    })?;
+    let mut storages = Storages { known: Vec::new(), unknown: Vec::new() };
+    for stored in listed.items {
+        let name = stored.name_any();
+        match stored.0 {
+            Ok(storage) => storages.known.push(storage),
+            Err(_) => storages.unknown.push(name),
         }
     }
-    found
+    Ok(storages)
+}
+
+/// Which bundles of a namespace have which keys.
+#[derive(Default)]
+pub(super) struct Bundles {
+    pub(super) with: BTreeMap<String, BTreeSet<String>>,
+    /// Of which nobody can say: whose they are, and why.
+    pub(super) unread: Vec<(String, String)>,
+}
+
+impl Bundles {
+    pub(super) async fn read(context: &Context, namespace: &str, storages: &[QuayStorage], keys: &[Key]) -> Self {
+        let mut named: BTreeMap<String, String> = BTreeMap::new();
+        for storage in storages {
+            let written = storage.status.as_ref().and_then(|status| status.config_bundle.as_ref());
+            let names = [
+                storage.spec.config_bundle_secret.clone(),
+                storage.spec.output_secret.clone(),
+                written.map(|written| written.secret_name.clone()),
+                consumer::bundle_of(context, namespace, storage),
+            ];
+            named.extend(names.into_iter().flatten().map(|bundle| (bundle, storage.name_any())));
+        }
+        let mut bundles = Self::default();
+        for (bundle, storage) in named {
+            match secrets::read_whole(&context.client, namespace, &bundle).await {
+                Ok(read) => {
+                    let has = |id: &str| {
+                        let in_value = |value: &[u8]| value.windows(id.len()).any(|window| window == id.as_bytes());
+                        read.content.data.values().any(|value| in_value(value.expose_secret()))
+                    };
+                    for key in keys.iter().filter(|key| has(&key.id)) {
+                        bundles.with.entry(key.id.clone()).or_default().insert(bundle.clone());
+                    }
+                }
+                Err(ApiProblem::NotFound) => {}
+                Err(problem) => {
+                    let why = format!("its bundle, Secret {bundle}, could not be read ({problem})");
+                    bundles.unread.push((storage, why));
+                }
+            }
+        }
+        bundles
+    }
 }
 
 impl HeldKey {

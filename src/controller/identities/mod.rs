@@ -175,7 +175,7 @@ fn wake_up(context: &Arc<Context>, keepers: &mut HashMap<ResourceId, Keeper>, wh
 fn tell_those_who_refer(context: &Context, resources: &Resources, who: &ResourceId) {
     for stored in resources.store.state() {
         let Ok(resource) = &stored.0 else { continue };
-        if resource.metadata.namespace.as_ref() == Some(&who.namespace) && refers(resource, &who.name) {
+        if resource.metadata.namespace.as_ref() == Some(&who.namespace) && refers(resource, &who.name, None) {
             context.pass_over(super::id(&stored));
         }
     }

@@ -36,6 +36,10 @@ const FIRST_RETRY: Duration = Duration::from_secs(1);
 const LAST_RETRY: Duration = Duration::from_mins(1);
 /// What only takes IAM a while is tried again after this at the latest.
 const SOON: Duration = Duration::from_secs(5);
+/// And only so many times in a row: what takes longer is something else.
+const SOON_TRIES: u32 = 40;
+/// IAM tells of what was done a moment later.
+const SETTLING: Duration = Duration::from_millis(500);
 /// A pass makes so many plans at most: a rotation takes four.
 const PLANS: usize = 16;
 /// What keeps a resource until what was made for it is gone.
@@ -176,6 +180,7 @@ async fn keep(
 ) -> Result<Passed, Failure> {
     let policy = permit(resource, policies, &identities.all())?;
     let Asking { desired, policy, iam } = asking(context, identities, policy, resource).await?;
+    is_the_same(resource, &desired)?;
     hold(context, resource).await?;
     let echo = Echo::of(resource);
     let asked = echo.asked(resource);
@@ -217,6 +222,7 @@ async fn keep(
             failed = Some(failure);
             break;
         }
+        tokio::time::sleep(SETTLING).await;
     }
     let echo = echo.answered(seen.as_ref().map(|(looked, plan)| (&looked.observed, plan)), memory.rotated_for.as_ref());
     let waits = memory.held.as_ref().and_then(|held| held.proving.wait(held.since.elapsed()));
@@ -229,9 +235,30 @@ async fn keep(
         failed: failed.as_ref(),
     };
     let passed = reported(context, resource, &outcome, echo, again).await;
-    let soon = failed.as_ref().is_some_and(|f| matches!(f.reason, Reason::PrincipalPending | Reason::MakingKey));
+    let soon = memory.failures < SOON_TRIES
+        && failed.as_ref().is_some_and(|f| matches!(f.reason, Reason::PrincipalPending | Reason::MakingKey));
     let again = if soon { passed.again.min(SOON) } else { passed.again };
     Ok(Passed { again, failed: passed.failed || failed.is_some() })
+}
+
+/// What was made under other names would be left behind, with a key that works.
+fn is_the_same(resource: &StorageIdentity, desired: &Desired) -> Result<(), Failure> {
+    let Some(status) = &resource.status else { return Ok(()) };
+    let role = (&status.role_arn, Some(desired.role.arn.as_str()));
+    let user = (&status.user_arn, desired.user().map(|user| user.arn.as_str()));
+    for (was, is) in [role, user] {
+        if let (Some(was), Some(is)) = (was, is)
+            && was != is
+        {
+            return Err(Failure::new(
+                Reason::IdentityRenamed,
+                format!(
+                    "This StorageIdentity has made {was}, and is to be {is} now (userName, roleName, or namePrefix, iamPath or account of the IdentityPolicy): whoever uses the one would be cut off. Put the name back, or make another StorageIdentity and let the QuayStorage refer to that."
+                ),
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// What is made for a resource with deletionPolicy Delete is not to outlive it unseen.

@@ -48,7 +48,7 @@ async fn endpoints(context: &Context, resource: &StorageIdentity, role: &RoleArn
     let mut endpoints: Vec<StsEndpoint> = Vec::new();
     for stored in context.resources.store.state() {
         let Ok(storage) = &stored.0 else { continue };
-        if storage.metadata.namespace.as_deref() != namespace || !refers(storage, name.unwrap_or_default()) {
+        if storage.metadata.namespace.as_deref() != namespace || !refers(storage, name.unwrap_or_default(), None) {
             continue;
         }
         let Ok(consumer) = consumer::consumer(context, &id(&stored), storage).await else { continue };

@@ -18,34 +18,35 @@ impl View<'_> {
                 let inactive = Rotation::OldKeyInactive(later(self.now, self.wanted.overlap));
                 plan(vec![self.mark(id, Phase::Disabled)], inactive)
             }
-            (Phase::Disabled, true) => {
+            (Phase::Disabled | Phase::Deactivated, true) => {
                 let why = format!("key {} was activated again", four(id));
                 plan(vec![self.mark(id, Phase::StillUsed)], Rotation::OldKeyStillUsed(why))
             }
             (Phase::Retired, true) => {
                 let is_cut_off = later(marker.since, UNDER_WAY) > self.now;
-                match self.missed(old) {
+                match self.needed(old, marker.since) {
                     None if is_cut_off => {
-                        let inactive = Rotation::OldKeyInactive(later(marker.since, self.wanted.overlap));
-                        plan(vec![Step::Deactivate(id.clone())], inactive)
+                        let inactive = Rotation::OldKeyInactive(later(self.now, self.wanted.overlap));
+                        plan(vec![Step::Deactivate(id.clone()), self.mark(id, Phase::Deactivated)], inactive)
                     }
-                    missed => {
-                        let why = missed.unwrap_or_else(|| format!("key {} was activated again", four(id)));
+                    needed => {
+                        let why = needed.unwrap_or_else(|| format!("key {} was activated again", four(id)));
                         plan(vec![self.mark(id, Phase::StillUsed)], Rotation::OldKeyStillUsed(why))
                     }
                 }
             }
-            (Phase::Retired, false) => match self.missed(old) {
+            (Phase::Retired, false) => {
+                let inactive = Rotation::OldKeyInactive(later(self.now, self.wanted.overlap));
+                plan(vec![self.mark(id, Phase::Deactivated)], inactive)
+            }
+            (Phase::Deactivated, false) => match self.needed(old, marker.since) {
                 Some(why) => {
                     let steps = vec![Step::Activate(id.clone()), self.mark(id, Phase::StillUsed)];
                     plan(steps, Rotation::OldKeyStillUsed(why))
                 }
                 None => self.watch(old, marker),
             },
-            (Phase::Disabled, false) => match self.missed(old) {
-                Some(why) => plan(Vec::new(), Rotation::WaitingForConsumers(why)),
-                None => self.watch(old, marker),
-            },
+            (Phase::Disabled, false) => self.watch(old, marker),
             (Phase::Pending | Phase::Published | Phase::StillUsed | Phase::Spare, true) => {
                 self.keep(old, marker, since)
             }
@@ -54,6 +55,10 @@ impl View<'_> {
 
     /// Nobody misses the inactive key so far.
     fn watch(&self, old: &Key, marker: Marker) -> KeyPlan {
+        // Who is not known to have the new key may come to miss the old one.
+        if let Some(why) = self.missed(old) {
+            return KeyPlan { steps: Vec::new(), rotation: Rotation::WaitingForConsumers(why), again: None };
+        }
         let until = later(marker.since, self.wanted.overlap);
         let steps = if until <= self.now { Self::delete(&old.id) } else { Vec::new() };
         KeyPlan { steps, rotation: Rotation::OldKeyInactive(until), again: Some(self.until(until)) }
@@ -87,7 +92,11 @@ impl View<'_> {
         }
         KeyPlan {
             // Noted first: a deactivation that is cut off is gone on with, and one by somebody else is told from it.
-            steps: vec![self.mark(&old.id, Phase::Retired), Step::Deactivate(old.id.clone())],
+            steps: vec![
+                self.mark(&old.id, Phase::Retired),
+                Step::Deactivate(old.id.clone()),
+                self.mark(&old.id, Phase::Deactivated),
+            ],
             rotation: Rotation::OldKeyInactive(later(self.now, self.wanted.overlap)),
             again: None,
         }
@@ -95,20 +104,36 @@ impl View<'_> {
 
     /// Who has not got the new key, as far as is known.
     fn missed(&self, old: &Key) -> Option<String> {
-        let bundles = self.keys.in_bundles.get(&old.id).into_iter().flatten();
-        let bundles = bundles.map(|bundle| format!("Secret {bundle} still has key {}", four(&old.id)));
         let behind = self.keys.consumers.iter().filter_map(|consumer| match &consumer.standing {
-            Standing::Behind(why) => Some(format!("QuayStorage {}: {why}", consumer.name)),
+            Standing::Behind(why) | Standing::NotRunning(why) => Some(format!("QuayStorage {}: {why}", consumer.name)),
             Standing::Current | Standing::Unknown(_) => None,
         });
-        joined(behind.chain(bundles))
+        joined(behind.chain(self.bundles_with(old)))
+    }
+
+    /// Who needs the old key that is inactive `since`: a bundle has it, Quay's pods are not well, or AWS tells late of a use.
+    fn needed(&self, old: &Key, since: Timestamp) -> Option<String> {
+        let unwell = self.keys.consumers.iter().filter_map(|consumer| match &consumer.standing {
+            Standing::NotRunning(why) => Some(format!("QuayStorage {}: {why}", consumer.name)),
+            Standing::Current | Standing::Behind(_) | Standing::Unknown(_) => None,
+        });
+        let used = match &old.last_used {
+            LastUsed::At(at) if later(*at, QUIET) > since => Some(format!("key {} was used lately", four(&old.id))),
+            LastUsed::At(_) | LastUsed::Never | LastUsed::Unknown(_) => None,
+        };
+        joined(unwell.chain(self.bundles_with(old)).chain(used))
+    }
+
+    fn bundles_with(&self, old: &Key) -> impl Iterator<Item = String> {
+        let bundles = self.keys.in_bundles.get(&old.id).into_iter().flatten();
+        bundles.map(|bundle| format!("Secret {bundle} still has key {}", four(&old.id)))
     }
 
     /// Why it cannot be said whether the old key is used.
     fn unknown(&self, old: &Key) -> Option<String> {
         let consumers = self.keys.consumers.iter().filter_map(|consumer| match &consumer.standing {
             Standing::Unknown(why) => Some(format!("QuayStorage {}: {why}", consumer.name)),
-            Standing::Current | Standing::Behind(_) => None,
+            Standing::Current | Standing::Behind(_) | Standing::NotRunning(_) => None,
         });
         let used = match &old.last_used {
             LastUsed::Unknown(failure) => {

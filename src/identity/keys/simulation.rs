@@ -84,18 +84,20 @@ impl World {
     }
 
     fn observed(&self) -> Keys {
-        let standing =
-            if self.secret.is_some() && self.pods == self.secret && self.bundle == self.secret && !self.is_suspended {
-                Standing::Current
-            } else {
-                Standing::Behind("it has another key".into())
-            };
+        let standing = if self.secret.is_none() || self.bundle != self.secret || self.is_suspended {
+            Standing::Behind("it has another key".into())
+        } else if self.pods != self.secret {
+            Standing::NotRunning("its pods have another key".into())
+        } else {
+            Standing::Current
+        };
         let bundles = self.bundle.iter().map(|id| (id.clone(), BTreeSet::from(["bundle".to_owned()])));
         Keys {
             listed: self.keys.clone(),
             secret: self.secret.clone().map_or(KeySecret::Absent, |id| KeySecret::Holds(Some(id))),
             held: self.held.clone(),
             in_bundles: bundles.collect(),
+            is_bundle_unread: false,
             consumers: vec![Consumer { name: "example".into(), standing }],
             asked: Asked { rotate: self.asked, retire: None },
         }

@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::{KeyPlan, Rotation, plan};
 use crate::identity::consumers::{Consumer, Standing};
 use crate::identity::desired::RotationWanted;
-use crate::identity::marker::{Intent, Marker, Notes, Phase, tag_of};
+use crate::identity::marker::{INTENT, Intent, Marker, Notes, Phase, tag_of};
 use crate::identity::observed::{Asked, Held, Key, KeySecret, Keys, LastUsed};
 use crate::identity::step::Step;
 use crate::reason::{Failure, Reason};
@@ -42,6 +42,7 @@ fn rotated() -> Seen {
             secret: KeySecret::Holds(Some("NEW1".into())),
             held: None,
             in_bundles: [("NEW1".into(), BTreeSet::from(["bundle".into()]))].into(),
+            is_bundle_unread: false,
             consumers: vec![Consumer { name: "example".into(), standing: Standing::Current }],
             asked: Asked::default(),
         },
@@ -80,7 +81,8 @@ fn mark(id: &str, phase: Phase) -> Step {
 
 #[test]
 fn an_old_key_that_nobody_used_for_the_overlap_is_noted_and_then_deactivated() {
-    assert_eq!(rotated().plan().steps, [mark("OLD1", Phase::Retired), Step::Deactivate("OLD1".into())]);
+    let steps = [mark("OLD1", Phase::Retired), Step::Deactivate("OLD1".into()), mark("OLD1", Phase::Deactivated)];
+    assert_eq!(rotated().plan().steps, steps);
 }
 
 #[test]
@@ -132,23 +134,34 @@ fn an_inactive_key_is_deleted_after_the_overlap_unless_it_is_missed() {
     let inactive = |hours| {
         rotated().but(|seen| {
             seen.old().is_active = false;
-            seen.noted("OLD1", Phase::Retired, hours);
+            seen.noted("OLD1", Phase::Deactivated, hours);
         })
     };
     assert_eq!(inactive(23).plan().rotation, Rotation::OldKeyInactive(ago(-1)));
     assert_eq!(inactive(23).plan().steps, []);
     assert_eq!(inactive(24).plan().steps, [Step::DeleteKey("OLD1".into()), Step::Unmark(vec![tag_of("OLD1")])]);
-    let missed = inactive(24).but(|seen| seen.keys.consumers[0].standing = Standing::Behind("it fails".into()));
-    assert_eq!(missed.plan().steps, [Step::Activate("OLD1".into()), mark("OLD1", Phase::StillUsed)]);
-    assert!(matches!(missed.plan().rotation, Rotation::OldKeyStillUsed(_)));
+    // Who is only behind does not need it, and keeps it from being deleted.
+    let behind = inactive(24).but(|seen| seen.keys.consumers[0].standing = Standing::Behind("it is suspended".into()));
+    assert_eq!(behind.plan().steps, []);
+    let unwell = inactive(24).but(|seen| seen.keys.consumers[0].standing = Standing::NotRunning("it fails".into()));
+    let told_late = inactive(1).but(|seen| seen.old().last_used = LastUsed::At(ago(2)));
+    let put_back = inactive(24).but(|seen| {
+        seen.keys.in_bundles.insert("OLD1".into(), BTreeSet::from(["bundle".into()]));
+    });
+    for missed in [unwell, told_late, put_back] {
+        assert_eq!(missed.plan().steps, [Step::Activate("OLD1".into()), mark("OLD1", Phase::StillUsed)]);
+        assert!(matches!(missed.plan().rotation, Rotation::OldKeyStillUsed(_)));
+    }
 }
 
 #[test]
 fn a_deactivation_that_was_cut_off_is_gone_on_with_and_one_by_somebody_else_is_never_undone() {
     let cut_off = rotated().but(|seen| seen.noted("OLD1", Phase::Retired, 0));
-    assert_eq!(cut_off.plan().steps, [Step::Deactivate("OLD1".into())]);
-    let activated = rotated().but(|seen| seen.noted("OLD1", Phase::Retired, 1));
-    assert_eq!(activated.plan().steps, [mark("OLD1", Phase::StillUsed)]);
+    assert_eq!(cut_off.plan().steps, [Step::Deactivate("OLD1".into()), mark("OLD1", Phase::Deactivated)]);
+    for (phase, hours) in [(Phase::Retired, 1), (Phase::Deactivated, 0)] {
+        let activated = rotated().but(|seen| seen.noted("OLD1", phase, hours));
+        assert_eq!(activated.plan().steps, [mark("OLD1", Phase::StillUsed)]);
+    }
 
     let disabled = rotated().but(|seen| seen.old().is_active = false);
     assert_eq!(disabled.plan().steps, [mark("OLD1", Phase::Disabled)]);
@@ -169,7 +182,7 @@ fn a_key_in_the_secret_that_somebody_deactivated_is_replaced_and_one_that_was_pu
             seen.noted("NEW1", phase, 1);
         })
     };
-    let before = Intent { before: vec!["NEW1".into()] };
+    let before = Intent { since: now(), before: vec!["NEW1".into()] };
     assert_eq!(alone(Phase::Published).plan().steps, [Step::NoteIntent(before), Step::CreateKey]);
     assert_eq!(alone(Phase::Published).plan().rotation, Rotation::Making { is_working: false });
     let put_back = alone(Phase::Retired).plan();
@@ -205,7 +218,9 @@ fn a_key_is_replaced_when_it_is_old_or_somebody_asks_and_is_proven_before_it_is_
     };
     assert_eq!(held(true, false).plan().steps, [], "the old one works meanwhile");
     assert_eq!(held(true, true).plan().steps, [Step::Publish("HELD".into())]);
-    let urgent = held(true, false).but(|seen| seen.keys.secret = KeySecret::Absent);
+    let lost = held(true, false).but(|seen| seen.keys.secret = KeySecret::Absent);
+    assert_eq!(lost.plan().steps, [], "the bundle's works meanwhile");
+    let urgent = held(true, false).but(|seen| seen.keys.listed[0].is_active = false);
     assert_eq!(urgent.plan().steps, [Step::Publish("HELD".into())], "nobody has one that works");
 }
 
@@ -217,14 +232,22 @@ fn a_key_that_was_made_and_lost_is_found_by_what_was_noted_before_and_deleted() 
             seen.keys.listed[1] = key("LOST", 0, LastUsed::Never);
         })
     };
-    let noted = lost().but(|seen| seen.notes.intent = Some(Intent { before: vec!["NEW1".into()] }));
-    assert_eq!(noted.plan().steps, [mark("LOST", Phase::Pending)]);
+    let intended =
+        |hours| lost().but(|seen| seen.notes.intent = Some(Intent { since: ago(hours), before: vec!["NEW1".into()] }));
+    assert_eq!(intended(0).plan().steps, [mark("LOST", Phase::Pending)]);
+    // It is of another time: somebody else made it, and what was intended is not needed any more.
+    assert_eq!(intended(1).plan().steps, [Step::Unmark(vec![INTENT.to_owned()])]);
     let pending = lost().but(|seen| seen.noted("LOST", Phase::Pending, 0));
     assert_eq!(pending.plan().steps[0], Step::DeleteKey("LOST".into()));
     let in_use = pending.but(|seen| {
         seen.keys.in_bundles.insert("LOST".into(), BTreeSet::from(["bundle".into()]));
     });
     assert_eq!(in_use.plan().steps, [mark("LOST", Phase::Published)], "somebody has it all the same");
+    let unread = lost().but(|seen| {
+        seen.noted("LOST", Phase::Pending, 0);
+        seen.keys.is_bundle_unread = true;
+    });
+    assert_eq!(unread.plan().steps, [mark("LOST", Phase::Published)], "somebody may");
     // Without a note it is somebody else's.
     assert_eq!(lost().plan().steps, []);
     let asked = lost().but(|seen| seen.keys.asked.rotate = Some(ago(1))).plan();
@@ -252,6 +275,8 @@ fn with_two_keys_and_neither_secret_only_one_goes_that_is_ours_and_unused_for_tw
     assert_eq!(spare(1, LastUsed::Never).plan().again, Some(Duration::from_secs(3601)));
     assert_eq!(spare(2, LastUsed::At(ago(1))).plan().steps, []);
     assert_eq!(spare(2, LastUsed::At(ago(47))).plan().steps[0], Step::DeleteKey("OLD1".into()));
+    let unread = spare(2, LastUsed::At(ago(47))).but(|seen| seen.keys.is_bundle_unread = true);
+    assert_eq!(unread.plan().steps, []);
     let foreign = lost().but(|seen| {
         seen.notes.markers.remove("OLD1");
     });
