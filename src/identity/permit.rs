@@ -124,14 +124,14 @@ mod tests {
     use super::*;
     use serde_json::{Value, json};
 
-    fn identity(namespace: &str, name: &str, storage: Value) -> StorageIdentity {
+    fn identity(namespace: &str, name: &str, storage: &Value) -> StorageIdentity {
         let spec = json!({"trust": "user", "storage": storage});
         let mut identity = StorageIdentity::new(name, serde_json::from_value(spec).unwrap());
         identity.metadata.namespace = Some(namespace.into());
         identity
     }
 
-    fn policy(name: &str, otherwise: Value) -> IdentityPolicy {
+    fn policy(name: &str, otherwise: &Value) -> IdentityPolicy {
         let mut spec = json!({"namespaces": ["quay"], "storage": [{"bucket": "blobs", "paths": ["/datastorage"]}],
             "permissionsBoundaryArn": "arn:aws:iam::123492922789:policy/boundary"});
         for (field, value) in otherwise.as_object().unwrap() {
@@ -140,24 +140,24 @@ mod tests {
         IdentityPolicy::new(name, serde_json::from_value(spec).unwrap())
     }
 
-    fn asks(storage: Value) -> StorageIdentity {
-        identity("quay", "example", json!([storage]))
+    fn asks(storage: &Value) -> StorageIdentity {
+        identity("quay", "example", &json!([storage]))
     }
 
     #[test]
     fn a_path_covers_itself_and_what_is_below_it_and_nothing_else() {
-        let allowed = [policy("quay", json!({}))];
+        let allowed = [policy("quay", &json!({}))];
         let permits =
-            |path: &str| permit(&asks(json!({"bucket": "blobs", "storagePath": path})), &allowed, &[]).is_ok();
+            |path: &str| permit(&asks(&json!({"bucket": "blobs", "storagePath": path})), &allowed, &[]).is_ok();
         for path in ["/datastorage", "datastorage", "/datastorage/", "/datastorage/registry"] {
             assert!(permits(path), "{path}");
         }
         for path in ["", "/", "/data", "/datastorage2", "//datastorage", "/other"] {
             assert!(!permits(path), "{path}");
         }
-        let whole = [policy("quay", json!({"storage": [{"bucket": "blobs"}]}))];
-        assert!(permit(&asks(json!({"bucket": "blobs", "storagePath": ""})), &whole, &[]).is_ok());
-        assert!(permit(&asks(json!({"bucket": "blobs2"})), &whole, &[]).is_err());
+        let whole = [policy("quay", &json!({"storage": [{"bucket": "blobs"}]}))];
+        assert!(permit(&asks(&json!({"bucket": "blobs", "storagePath": ""})), &whole, &[]).is_ok());
+        assert!(permit(&asks(&json!({"bucket": "blobs2"})), &whole, &[]).is_err());
     }
 
     #[test]
@@ -168,13 +168,13 @@ mod tests {
             assert_eq!(failure.reason, Reason::IdentityNotAllowed);
             failure.message
         };
-        let policies = [policy("a", json!({})), policy("b", json!({"storage": [{"bucket": "others"}]}))];
-        let told = refused(&asks(json!({"bucket": "blobs", "kmsKeyArn": key})), &policies);
+        let policies = [policy("a", &json!({})), policy("b", &json!({"storage": [{"bucket": "others"}]}))];
+        let told = refused(&asks(&json!({"bucket": "blobs", "kmsKeyArn": key})), &policies);
         assert!(told.contains(&format!("IdentityPolicy a: spec.kmsKeyArns does not allow {key}")), "{told}");
         assert!(told.contains("IdentityPolicy b: spec.storage does not allow bucket blobs"), "{told}");
-        let elsewhere = identity("other", "example", json!([{"bucket": "blobs"}]));
+        let elsewhere = identity("other", "example", &json!([{"bucket": "blobs"}]));
         assert!(refused(&elsewhere, &policies).starts_with("No IdentityPolicy names namespace other"));
-        let mut named = asks(json!({"bucket": "blobs"}));
+        let mut named = asks(&json!({"bucket": "blobs"}));
         named.spec.role_name = Some("administrator".into());
         assert!(refused(&named, &policies).contains("roleName administrator neither begins with"));
         named.spec.role_name = Some("registry-sts-quay".into());
@@ -183,8 +183,8 @@ mod tests {
 
     #[test]
     fn the_policy_that_allowed_it_before_goes_on_to_and_the_oldest_have_the_places() {
-        let policies = [policy("b", json!({"maximum": 1})), policy("a", json!({}))];
-        let mut resource = asks(json!({"bucket": "blobs"}));
+        let policies = [policy("b", &json!({"maximum": 1})), policy("a", &json!({}))];
+        let mut resource = asks(&json!({"bucket": "blobs"}));
         let name = |resource: &StorageIdentity, all: &[StorageIdentity]| {
             permit(resource, &policies, all).map(|policy| named(policy).to_owned())
         };
@@ -193,7 +193,7 @@ mod tests {
         resource.status = before("b");
         assert_eq!(name(&resource, &[]).unwrap(), "b");
 
-        let mut elder = identity("quay", "a-sibling", json!([{"bucket": "blobs"}]));
+        let mut elder = identity("quay", "a-sibling", &json!([{"bucket": "blobs"}]));
         elder.status = before("b");
         assert_eq!(name(&resource, &[elder.clone()]).unwrap_err().reason, Reason::TooManyIdentities);
         assert_eq!(name(&elder, &[resource.clone()]).unwrap(), "b");

@@ -1,4 +1,4 @@
-//! The operator's own AWS identity as OpenShift gives it: ROLEARN in the Subscription, a CredentialsRequest, and the Secret that
+//! The operator's own AWS identity as OpenShift gives it: ROLEARN in the Subscription, a `CredentialsRequest`, and the Secret that
 //! answers it, which is mounted.
 
 use kube::api::{Api, ApiResource, DynamicObject, GroupVersionKind};

@@ -56,7 +56,7 @@ fn words(line: &str) -> Vec<String> {
     words
 }
 
-/// `create-user` is CreateUser, and `--user-name` is UserName.
+/// `create-user` is `CreateUser`, and `--user-name` is `UserName`.
 fn camel(text: &str) -> String {
     let upper = |part: &str| part[..1].to_uppercase() + &part[1..];
     text.split('-').map(upper).collect()

@@ -183,13 +183,13 @@ impl Bundles {
         let mut named: BTreeMap<String, String> = BTreeMap::new();
         for storage in storages {
             let written = storage.status.as_ref().and_then(|status| status.config_bundle.as_ref());
-            let names = [
+            let each = [
                 storage.spec.config_bundle_secret.clone(),
                 storage.spec.output_secret.clone(),
                 written.map(|written| written.secret_name.clone()),
                 consumer::bundle_of(context, namespace, storage),
             ];
-            named.extend(names.into_iter().flatten().map(|bundle| (bundle, storage.name_any())));
+            named.extend(each.into_iter().flatten().map(|bundle| (bundle, storage.name_any())));
         }
         let mut bundles = Self::default();
         for (bundle, storage) in named {
