@@ -2,6 +2,7 @@
 //! and what AWS says of the user, role and keys that the operator makes.
 
 use std::collections::BTreeMap;
+use std::sync::Mutex;
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Secret;
@@ -30,7 +31,7 @@ pub(crate) struct Account {
     pub(crate) boundary: String,
     /// The operator's own role.
     role: String,
-    _kubelet: AbortOnDropHandle<()>,
+    kubelet: Mutex<Option<AbortOnDropHandle<()>>>,
 }
 
 impl Account {
@@ -56,7 +57,7 @@ impl Account {
             cluster,
             bucket,
             world,
-            _kubelet: kubelet,
+            kubelet: Mutex::new(Some(kubelet)),
         };
         account.put_policy(json!({})).await;
         let boundary = account.printed(&["--boundary"]);
@@ -76,7 +77,7 @@ impl Account {
             cluster: cluster.to_owned(),
             bucket: other.bucket.clone(),
             boundary: other.boundary.clone(),
-            _kubelet: kubelet(&world),
+            kubelet: Mutex::new(Some(kubelet(&world))),
             world,
         };
         account.put_policy(json!({})).await;
@@ -135,6 +136,11 @@ impl Account {
         let printed = run(&self.world, &[&["policy", "-f", &file], flags].concat());
         assert_eq!(printed.code, 0, "{}", printed.told());
         printed.json().to_string()
+    }
+
+    /// New pods do not become ready, or do again.
+    pub(crate) fn pods_start(&self, start: bool) {
+        *self.kubelet.lock().unwrap() = start.then(|| kubelet(&self.world));
     }
 
     /// The ARN of the operator's own role.

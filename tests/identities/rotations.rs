@@ -134,7 +134,16 @@ async fn a_rotation_waits_for_whoever_is_suspended_or_blocked_and_says_who_it_is
     let says_so = |i: &registry_sts::api::StorageIdentity| says(i, "Rotating").2.contains("ApprovalPending");
     let waits = account.until("quay-user", "held up by an approval", says_so).await;
     assert_eq!(says(&waits, "Rotating").1, "WaitingForConsumers");
+    // It is approved of, and the rollout does not come to its end.
+    account.pods_start(false);
     edit(&account, json!({"apply": "Auto"})).await;
+    let stuck = |i: &registry_sts::api::StorageIdentity| says(i, "Rotating").2.contains("(RollingOut)");
+    let waits = account.until("quay-user", "held up by a rollout", stuck).await;
+    assert!(says(&waits, "Rotating").2.contains("QuayStorage example: Quay does not run its bundle yet"));
+    account.age(&user, 50).await;
+    account.look("quay-user").await;
+    assert!(account.keys(&user).await[&old.id], "pods still have it");
+    account.pods_start(true);
     account.until_consumed("quay-user").await;
     // It had been in the Secret for two days by then, and nobody has used the old one for as long.
     account.age(&user, 50).await;
