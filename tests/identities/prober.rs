@@ -38,9 +38,10 @@ impl Probers {
         let probing = tokio::spawn(async move {
             loop {
                 tokio::time::sleep(PACE).await;
+                // The bundle is read after the rollout was seen: pods that are all new have what stood there when they began.
+                let rolled = rolled_out(&account.world).await.filter(|rolled| Some(rolled) != pods.0.as_ref());
                 let bundle = key_in_bundle(&account.world).await;
-                if let Some(rolled) = rolled_out(&account.world).await.filter(|rolled| Some(rolled) != pods.0.as_ref())
-                {
+                if let Some(rolled) = rolled {
                     pods = (Some(rolled), bundle.clone());
                 }
                 for (who, key) in [("the bundle", &bundle), ("the pods", &pods.1)] {
@@ -90,11 +91,12 @@ pub(crate) async fn key_in_bundle(world: &World) -> Key {
     Key { id: value("sts_user_access_key"), secret: value("sts_user_secret_key") }
 }
 
-/// For which write the pods were rolled last, once all of them are new.
+/// For which write the pods were rolled last, once all of them are new: as one and the same look tells.
 async fn rolled_out(world: &World) -> Option<String> {
     let deployment = world.api::<Deployment>().get("quay").await.unwrap();
     let status = deployment.status.unwrap_or_default();
     let is_new = status.observed_generation == deployment.metadata.generation
         && [status.replicas, status.updated_replicas, status.available_replicas] == [Some(2); 3];
-    if is_new { rolled_for(world, "quay").await } else { None }
+    let template = deployment.spec.unwrap().template.metadata?;
+    template.annotations?.remove("registry-sts.dev/rolled-for").filter(|_| is_new)
 }
