@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+
 /// A namespaced resource's name.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ResourceId {
@@ -9,6 +11,16 @@ pub struct ResourceId {
     pub namespace: String,
     /// Its name.
     pub name: String,
+}
+
+impl ResourceId {
+    /// The name that an object's metadata tells.
+    pub fn of(metadata: &ObjectMeta) -> Self {
+        Self {
+            namespace: metadata.namespace.clone().unwrap_or_default(),
+            name: metadata.name.clone().unwrap_or_default(),
+        }
+    }
 }
 
 impl fmt::Display for ResourceId {

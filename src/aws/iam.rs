@@ -206,59 +206,57 @@ impl Iam {
         let document = |kind: Kind| permissions(desired, kind).to_string();
         let tags: Vec<Tag> =
             step.tags(desired).into_iter().filter_map(|(k, v)| Tag::builder().key(k).value(v).build().ok()).collect();
-        let removed = |gone: Result<Option<()>, Unanswered>| gone.map(|_| Made::Done);
-        let done = |done: Result<(), Unanswered>| done.map(|()| Made::Done);
         match step {
             Step::Create(Kind::User) => {
                 let call = iam.create_user().user_name(user).path(&desired.path).set_tags(Some(tags));
-                done(answered(action, call.permissions_boundary(&desired.boundary).send()).await.map(drop))
+                done(answered(action, call.permissions_boundary(&desired.boundary).send()).await)
             }
             Step::Create(Kind::Role) => {
                 let call = iam.create_role().role_name(role).path(&desired.path).set_tags(Some(tags));
                 let call = call.assume_role_policy_document(desired.trust.to_string());
-                done(answered(action, call.permissions_boundary(&desired.boundary).send()).await.map(drop))
+                done(answered(action, call.permissions_boundary(&desired.boundary).send()).await)
             }
             Step::Tag(Kind::Role) => {
-                done(answered(action, iam.tag_role().role_name(role).set_tags(Some(tags)).send()).await.map(drop))
+                done(answered(action, iam.tag_role().role_name(role).set_tags(Some(tags)).send()).await)
             }
             Step::Tag(Kind::User) | Step::NoteIntent(_) | Step::Mark(..) => {
-                done(answered(action, iam.tag_user().user_name(user).set_tags(Some(tags)).send()).await.map(drop))
+                done(answered(action, iam.tag_user().user_name(user).set_tags(Some(tags)).send()).await)
             }
             Step::Bound(Kind::User) => {
                 let call = iam.put_user_permissions_boundary().user_name(user).permissions_boundary(&desired.boundary);
-                done(answered(action, call.send()).await.map(drop))
+                done(answered(action, call.send()).await)
             }
             Step::Bound(Kind::Role) => {
                 let call = iam.put_role_permissions_boundary().role_name(role).permissions_boundary(&desired.boundary);
-                done(answered(action, call.send()).await.map(drop))
+                done(answered(action, call.send()).await)
             }
             Step::PutPolicy(kind @ Kind::User) => {
                 let call = iam.put_user_policy().user_name(user).policy_name(POLICY_NAME);
-                done(answered(action, call.policy_document(document(*kind)).send()).await.map(drop))
+                done(answered(action, call.policy_document(document(*kind)).send()).await)
             }
             Step::PutPolicy(kind @ Kind::Role) => {
                 let call = iam.put_role_policy().role_name(role).policy_name(POLICY_NAME);
-                done(answered(action, call.policy_document(document(*kind)).send()).await.map(drop))
+                done(answered(action, call.policy_document(document(*kind)).send()).await)
             }
             Step::DeletePolicy(Kind::User, policy) => {
                 let call = iam.delete_user_policy().user_name(user).policy_name(policy).send();
-                removed(found(action, call).await.map(|gone| gone.map(drop)))
+                done(found(action, call).await)
             }
             Step::DeletePolicy(Kind::Role, policy) => {
                 let call = iam.delete_role_policy().role_name(role).policy_name(policy).send();
-                removed(found(action, call).await.map(|gone| gone.map(drop)))
+                done(found(action, call).await)
             }
             Step::Detach(Kind::User, policy) => {
                 let call = iam.detach_user_policy().user_name(user).policy_arn(policy).send();
-                removed(found(action, call).await.map(|gone| gone.map(drop)))
+                done(found(action, call).await)
             }
             Step::Detach(Kind::Role, policy) => {
                 let call = iam.detach_role_policy().role_name(role).policy_arn(policy).send();
-                removed(found(action, call).await.map(|gone| gone.map(drop)))
+                done(found(action, call).await)
             }
             Step::Trust => {
                 let call = iam.update_assume_role_policy().role_name(role).policy_document(desired.trust.to_string());
-                done(answered(action, call.send()).await.map(drop))
+                done(answered(action, call.send()).await)
             }
             Step::CreateKey => {
                 let made = answered(action, iam.create_access_key().user_name(user).send()).await?.access_key;
@@ -270,26 +268,27 @@ impl Iam {
             Step::Activate(id) | Step::Deactivate(id) => {
                 let status = if matches!(step, Step::Activate(_)) { StatusType::Active } else { StatusType::Inactive };
                 let call = iam.update_access_key().user_name(user).access_key_id(id).status(status);
-                done(answered(action, call.send()).await.map(drop))
+                done(answered(action, call.send()).await)
             }
             Step::DeleteKey(id) => {
                 let call = iam.delete_access_key().user_name(user).access_key_id(id).send();
-                removed(found(action, call).await.map(|gone| gone.map(drop)))
+                done(found(action, call).await)
             }
             Step::Unmark(keys) => {
                 let call = iam.untag_user().user_name(user).set_tag_keys(Some(keys.clone())).send();
-                removed(found(action, call).await.map(|gone| gone.map(drop)))
+                done(found(action, call).await)
             }
-            Step::Delete(Kind::User) => {
-                removed(found(action, iam.delete_user().user_name(user).send()).await.map(|gone| gone.map(drop)))
-            }
-            Step::Delete(Kind::Role) => {
-                removed(found(action, iam.delete_role().role_name(role).send()).await.map(|gone| gone.map(drop)))
-            }
+            Step::Delete(Kind::User) => done(found(action, iam.delete_user().user_name(user).send()).await),
+            Step::Delete(Kind::Role) => done(found(action, iam.delete_role().role_name(role).send()).await),
             // The Secret is the cluster's.
             Step::Publish(_) => Ok(Made::Done),
         }
     }
+}
+
+/// Whatever a call that changes something answers with, or that there was nothing to remove: it is done.
+fn done<T>(answer: Result<T, Unanswered>) -> Result<Made, Unanswered> {
+    answer.map(|_| Made::Done)
 }
 
 fn tags(tags: Vec<Tag>) -> BTreeMap<String, String> {

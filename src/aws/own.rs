@@ -109,15 +109,11 @@ impl Own {
         Self { aws, assumed: Arc::default() }
     }
 
-    /// Its credentials, good for some minutes at least.
+    /// Credentials of the role, good for some minutes at least.
     ///
     /// # Errors
     /// Why there are none.
-    pub async fn credentials(
-        &self,
-        variable: impl Fn(&str) -> Option<String>,
-    ) -> Result<SharedCredentialsProvider, NotAssumed> {
-        let role = OwnRole::detect(variable)?;
+    pub async fn credentials(&self, role: OwnRole) -> Result<SharedCredentialsProvider, NotAssumed> {
         let mut assumed = self.assumed.lock().await;
         let soon = SystemTime::now() + MARGIN;
         if let Some((of, credentials)) = &*assumed

@@ -8,7 +8,6 @@ use super::files::{self, Files};
 use super::reach::Reach;
 use super::{Outcome, Problem, tell};
 use crate::api::{IdentityPolicy, StorageIdentity};
-use crate::arn::Partition;
 use crate::aws::Aws;
 use crate::aws::iam::Iam;
 use crate::cluster::key_secrets::OWNER;
@@ -125,15 +124,10 @@ impl Provision {
 }
 
 async fn iam(aws: &Aws, desired: &Desired) -> Result<Iam, Problem> {
-    let partition = match desired.role.arn.split(':').nth(1) {
-        Some("aws-cn") => Partition::China,
-        Some("aws-us-gov") => Partition::GovCloud,
-        _ => Partition::Aws,
-    };
     let credentials = aws.of_caller().await.ok_or(
         "there are no AWS credentials: set AWS_PROFILE, or what else the AWS CLI takes them from; or print the steps with --from-nothing",
     )?;
-    Ok(aws.iam(partition, credentials))
+    Ok(aws.iam(desired.role_arn.partition(), credentials))
 }
 
 /// The steps as a script: each with what it does, and the command.

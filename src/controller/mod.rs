@@ -28,12 +28,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures::{FutureExt as _, Stream, StreamExt as _, stream};
+use kube::Client;
 use kube::api::Resource;
 use kube::core::DeserializeGuard;
 use kube::runtime::controller::{Action, Config, Error as ApplierError};
 use kube::runtime::reflector::ObjectRef;
 use kube::runtime::{applier, watcher};
-use kube::{Client, ResourceExt as _};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
@@ -270,5 +270,5 @@ fn changed(
 }
 
 fn id(stored: &Stored) -> ResourceId {
-    ResourceId { namespace: stored.meta().namespace.clone().unwrap_or_default(), name: stored.name_any() }
+    ResourceId::of(stored.meta())
 }

@@ -8,7 +8,7 @@ use super::owner::{ClusterId, Owner};
 use super::permit::allows;
 use crate::api::identity_policy::{IdentityPolicy, IdentityPolicySpec};
 use crate::api::storage_identity::{DeletionPolicy, Rotation, Storage as Asked, StorageIdentity, Trust};
-use crate::arn::Partition;
+use crate::arn::{Partition, RoleArn, RoleArnError};
 use crate::place::key_prefix;
 use crate::policy::principal::Issuer;
 use crate::policy::{Federated, Storage, permission_to_assume, permissions_of, trust_of_principal};
@@ -29,6 +29,8 @@ pub struct Desired {
     pub path: String,
     /// The role.
     pub role: Entity,
+    /// Its ARN.
+    pub role_arn: RoleArn,
     /// Who may assume it.
     pub trust: Value,
     /// Who assumes it.
@@ -110,6 +112,10 @@ impl Desired {
             }
         };
         let role = named("role", spec.role_name.as_ref(), permissions(&spec.storage, within, &account));
+        let role_arn = role
+            .arn
+            .parse()
+            .map_err(|why: RoleArnError| Failure::new(Reason::InvalidSpec, format!("the role's ARN {why}")))?;
         let (trusted, trust) = match (spec.trust, &spec.web_identity) {
             (Trust::User, None) => {
                 let user = named("user", spec.user_name.as_ref(), permission_to_assume(&role.arn));
@@ -134,7 +140,7 @@ impl Desired {
             }
         };
         let (boundary, path) = (within.permissions_boundary_arn.clone(), within.iam_path.clone());
-        Ok(Self { owner, boundary, path, role, trust, trusted, deletion_policy: spec.deletion_policy })
+        Ok(Self { owner, boundary, path, role, role_arn, trust, trusted, deletion_policy: spec.deletion_policy })
     }
 
     /// The user, if there is to be one.

@@ -17,6 +17,7 @@ use super::desired::RotationWanted;
 use super::marker::{INTENT, Intent, Marker, Notes, Phase, tag_of};
 use super::observed::{Key, KeySecret, Keys, LastUsed};
 use super::step::{Step, four};
+use crate::plan::key::last_four;
 use crate::reason::{Failure, Reason};
 
 /// AWS tells of a key's use late: what was not told of within this is believed not to have been.
@@ -173,7 +174,7 @@ impl View<'_> {
             let message = format!(
                 "The user has two access keys, and this operator has not made {}: there is no room for a new one. If nobody needs it: aws iam delete-access-key --user-name <user> --access-key-id <…{}>",
                 four(&foreign.id),
-                four(&foreign.id).trim_start_matches('…')
+                last_four(&foreign.id)
             );
             return Self::stopped(Failure::new(Reason::ForeignKey, message), is_working);
         }

@@ -18,7 +18,7 @@ pub fn permit<'a>(
     policies: &'a [IdentityPolicy],
     all: &[StorageIdentity],
 ) -> Result<&'a IdentityPolicy, Failure> {
-    let who = id(resource);
+    let who = ResourceId::of(&resource.metadata);
     let mut of_namespace: Vec<&IdentityPolicy> =
         policies.iter().filter(|policy| policy.spec.namespaces.contains(&who.namespace)).collect();
     of_namespace.sort_by_key(|policy| (!is_last(resource, policy), policy.metadata.name.clone()));
@@ -87,7 +87,12 @@ fn counted<'a>(
         namespace.is_some_and(|namespace| policy.spec.namespaces.contains(namespace))
             && (is_last(one, policy) || (is_new && hindrance(one, &policy.spec).is_none()))
     };
-    let older = all.iter().filter(is_of).filter(|one| id(one) != id(resource) && rank(one) < rank(resource)).count();
+    let who = ResourceId::of(&resource.metadata);
+    let older = all
+        .iter()
+        .filter(is_of)
+        .filter(|one| ResourceId::of(&one.metadata) != who && rank(one) < rank(resource))
+        .count();
     let maximum = usize::try_from(policy.spec.maximum).unwrap_or(usize::MAX);
     if older < maximum {
         return Ok(policy);
@@ -109,14 +114,6 @@ fn is_last(resource: &StorageIdentity, policy: &IdentityPolicy) -> bool {
 
 fn named(policy: &IdentityPolicy) -> &str {
     policy.metadata.name.as_deref().unwrap_or_default()
-}
-
-fn id(resource: &StorageIdentity) -> ResourceId {
-    let metadata = &resource.metadata;
-    ResourceId {
-        namespace: metadata.namespace.clone().unwrap_or_default(),
-        name: metadata.name.clone().unwrap_or_default(),
-    }
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! What came of a pass, as status says it.
 
 use jiff::Timestamp;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::desired::{Desired, Trusted};
 use super::keys::Rotation;
@@ -9,13 +9,12 @@ use super::marker::{Notes, Phase};
 use super::observed::{Key, KeySecret, LastUsed, Observed};
 use super::plan::Plan;
 use crate::api::storage_identity::{KeyState, KeyStatus, StorageIdentityStatus};
+use crate::plan::key::last_four;
 use crate::reason::{Failure, Reason, Remedy};
-use crate::status::shortened;
+use crate::status::{Says, stamp};
 
 /// The conditions that this operator says.
 const OURS: [&str; 6] = ["Ready", "Provisioned", "Rotating", "Reconciling", "Stalled", "Suspended"];
-/// People read no more.
-const MESSAGE_LIMIT: usize = 4096;
 
 const SUSPENDED: &str = "Nothing is looked at, made or rotated while spec.suspend is true. Set it to false to go on.";
 
@@ -38,7 +37,8 @@ pub enum Outcome<'a> {
     },
 }
 
-type Says = (&'static str, &'static str, Reason, String);
+/// A condition, and what it says.
+type Said = (&'static str, Says);
 
 /// The status after a pass.
 pub fn report(
@@ -51,8 +51,8 @@ pub fn report(
     let says = match outcome {
         Outcome::Refused(failure) => nothing_known(failure),
         Outcome::Suspended => vec![
-            ("Ready", "Unknown", Reason::Suspended, SUSPENDED.to_owned()),
-            ("Suspended", "True", Reason::Suspended, SUSPENDED.to_owned()),
+            ("Ready", ("Unknown", Reason::Suspended, SUSPENDED.to_owned())),
+            ("Suspended", ("True", Reason::Suspended, SUSPENDED.to_owned())),
         ],
         Outcome::Planned { desired, policy, seen, failed } => {
             status.policy_name = Some((*policy).to_owned());
@@ -64,34 +64,37 @@ pub fn report(
             match (stays, was_ready) {
                 // What was seen a while ago is not known to be otherwise.
                 (Some(failure), Some(ready)) => vec![
-                    ("Ready", "True", Reason::Provisioned, ready.message),
-                    ("Reconciling", "True", Reason::ProgressingWithRetry, failure.message.clone()),
+                    ("Ready", ("True", Reason::Provisioned, ready.message)),
+                    ("Reconciling", ("True", Reason::ProgressingWithRetry, failure.message.clone())),
                 ],
                 _ => planned(*seen, *failed),
             }
         }
     };
-    status.conditions = stamped(says, before.map_or(&[][..], |before| &before.conditions), generation, now);
+    let before = before.map_or(&[][..], |before| &before.conditions);
+    status.conditions = stamp(&OURS, says, before, (generation, now));
     status
 }
 
-fn nothing_known(failure: &Failure) -> Vec<Says> {
+fn nothing_known(failure: &Failure) -> Vec<Said> {
     let message = || failure.message.clone();
     vec![
-        ("Ready", "False", failure.reason, message()),
-        ("Provisioned", "Unknown", failure.reason, format!("Nothing was looked at: {}", failure.message)),
+        ("Ready", ("False", failure.reason, message())),
+        ("Provisioned", ("Unknown", failure.reason, format!("Nothing was looked at: {}", failure.message))),
         goes_on(failure),
     ]
 }
 
-fn goes_on(failure: &Failure) -> Says {
+fn goes_on(failure: &Failure) -> Said {
     match failure.reason.remedy() {
-        Remedy::Edit => ("Stalled", "True", failure.reason, failure.message.clone()),
-        Remedy::Waits | Remedy::None => ("Reconciling", "True", Reason::ProgressingWithRetry, failure.message.clone()),
+        Remedy::Edit => ("Stalled", ("True", failure.reason, failure.message.clone())),
+        Remedy::Waits | Remedy::None => {
+            ("Reconciling", ("True", Reason::ProgressingWithRetry, failure.message.clone()))
+        }
     }
 }
 
-fn planned(seen: Option<(&Observed, &Plan)>, failed: Option<&Failure>) -> Vec<Says> {
+fn planned(seen: Option<(&Observed, &Plan)>, failed: Option<&Failure>) -> Vec<Said> {
     let Some((_, plan)) = seen else {
         return failed.map(nothing_known).unwrap_or_default();
     };
@@ -100,12 +103,12 @@ fn planned(seen: Option<(&Observed, &Plan)>, failed: Option<&Failure>) -> Vec<Sa
     let rotating = plan.rotation.as_ref().and_then(rotating);
     let hindrance = failed.cloned().or_else(|| plan.missing.clone()).or_else(|| hindrance(plan.rotation.as_ref()));
     match &hindrance {
-        None => says.push(("Ready", "True", Reason::Provisioned, ready(plan))),
-        Some(failure) => says.push(("Ready", "False", failure.reason, failure.message.clone())),
+        None => says.push(("Ready", ("True", Reason::Provisioned, ready(plan)))),
+        Some(failure) => says.push(("Ready", ("False", failure.reason, failure.message.clone()))),
     }
     says.push(match failed.filter(|_| !is_provisioned) {
-        None => ("Provisioned", "True", Reason::Provisioned, "User, role and policies are as intended.".to_owned()),
-        Some(failure) => ("Provisioned", "False", failure.reason, failure.message.clone()),
+        None => ("Provisioned", ("True", Reason::Provisioned, "User, role and policies are as intended.".to_owned())),
+        Some(failure) => ("Provisioned", ("False", failure.reason, failure.message.clone())),
     });
     says.extend(rotating);
     says.extend(hindrance.as_ref().map(goes_on));
@@ -137,7 +140,7 @@ fn hindrance(rotation: Option<&Rotation>) -> Option<Failure> {
 }
 
 /// Where the rotation is; nothing while there is none.
-fn rotating(rotation: &Rotation) -> Option<Says> {
+fn rotating(rotation: &Rotation) -> Option<Said> {
     let until = |then: &Timestamp| then.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
     let (reason, message) = match rotation {
         Rotation::Settled(_) => return None,
@@ -165,7 +168,7 @@ fn rotating(rotation: &Rotation) -> Option<Says> {
         }
         Rotation::Stopped { failure, .. } => (failure.reason, failure.message.clone()),
     };
-    Some(("Rotating", "True", reason, message))
+    Some(("Rotating", ("True", reason, message)))
 }
 
 fn names(status: &mut StorageIdentityStatus, desired: &Desired, observed: &Observed, plan: &Plan) {
@@ -197,7 +200,7 @@ fn names(status: &mut StorageIdentityStatus, desired: &Desired, observed: &Obser
     status.keys = listed
         .into_iter()
         .map(|key| KeyStatus {
-            last_four: key.id.get(key.id.len().saturating_sub(4)..).unwrap_or_default().to_owned(),
+            last_four: last_four(&key.id).to_owned(),
             state: state(key),
             created: Time(key.created),
             last_used: match &key.last_used {
@@ -206,20 +209,4 @@ fn names(status: &mut StorageIdentityStatus, desired: &Desired, observed: &Obser
             },
         })
         .collect();
-}
-
-fn stamped(says: Vec<Says>, before: &[Condition], generation: Option<i64>, now: Timestamp) -> Vec<Condition> {
-    let ours = says.into_iter().map(|(kind, status, reason, message)| {
-        let same = before.iter().find(|condition| condition.type_ == kind && condition.status == status);
-        Condition {
-            type_: kind.into(),
-            status: status.into(),
-            reason: reason.as_str().into(),
-            message: shortened(message, MESSAGE_LIMIT),
-            observed_generation: generation,
-            last_transition_time: same.map_or(Time(now), |condition| condition.last_transition_time.clone()),
-        }
-    });
-    let theirs = before.iter().filter(|condition| !OURS.contains(&condition.type_.as_str())).cloned();
-    ours.chain(theirs).collect()
 }

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::desired::{Desired, POLICY_NAME};
 use super::marker::{INTENT, Intent, MADE, Marker, Phase, tag_of};
+use crate::plan::key::last_four;
 
 /// What is done to a user or to a role.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -241,7 +242,7 @@ fn quoted(text: &str) -> String {
     }
 }
 
-/// The last four characters of a key's id.
+/// A key as people tell it from others.
 pub fn four(id: &str) -> String {
-    format!("…{}", id.get(id.len().saturating_sub(4)..).unwrap_or_default())
+    format!("…{}", last_four(id))
 }

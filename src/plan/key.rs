@@ -83,7 +83,8 @@ pub(super) fn last_four_of_id(text: &str) -> Option<&str> {
     is_id(text).then(|| last_four(text))
 }
 
-fn last_four(id: &str) -> &str {
+/// The last four characters of an access key's id.
+pub fn last_four(id: &str) -> &str {
     id.get(id.len().saturating_sub(4)..).unwrap_or_default()
 }
 

@@ -1,10 +1,10 @@
 //! The conditions, in the order in which people read them.
 
 use jiff::Timestamp;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
+use super::Row;
 use super::says::{self, FALSE, Says, TRUE, UNKNOWN};
-use super::{Row, shortened};
 use crate::plan::Plan;
 use crate::reason::{Failure, Reason, Remedy};
 use crate::rollout::Runs;
@@ -25,9 +25,6 @@ const OURS: [&str; 9] = [
 const CONSUMER: &str = "ConsumerCurrent";
 /// Said only where the bundle is to get back what stood there before.
 const RESTORABLE: &str = "Restorable";
-
-/// The API refuses a condition's message over 32 KiB; people read less.
-const MESSAGE_LIMIT: usize = 4096;
 
 /// Of a resource that is suspended.
 const SUSPENDED: &str = "Nothing is looked at, proven or written while spec.suspend is true. Set it to false to go on.";
@@ -124,25 +121,12 @@ pub(super) fn of(
     stamp(conditions, before, generation, now)
 }
 
-/// Conditions as the API wants them. The transition time moves only when the status does.
+/// Ours as the API wants them, and what others say.
 fn stamp(
     says: Vec<(&'static str, Says)>,
     before: &[Condition],
     generation: Option<i64>,
     now: Timestamp,
 ) -> Vec<Condition> {
-    let ours = says.into_iter().map(|(kind, (status, reason, message))| {
-        let same = before.iter().find(|c| c.type_ == kind && c.status == status);
-        Condition {
-            type_: kind.into(),
-            status: status.into(),
-            reason: reason.as_str().into(),
-            message: shortened(message, MESSAGE_LIMIT),
-            observed_generation: generation,
-            last_transition_time: same.map_or(Time(now), |c| c.last_transition_time.clone()),
-        }
-    });
-    // What others say of the resource stays.
-    let theirs = before.iter().filter(|condition| !OURS.contains(&condition.type_.as_str())).cloned();
-    ours.chain(theirs).collect()
+    super::stamp(&OURS, says, before, (generation, now))
 }

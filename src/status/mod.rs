@@ -6,7 +6,7 @@ mod says;
 mod suspended;
 
 use jiff::Timestamp;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
 use crate::api::status::{ConfigBundleStatus, QuayStorageStatus, WrittenLocation};
 use crate::plan::{BundleWrite, Plan, ProofState, Standing, Standings};
@@ -119,6 +119,35 @@ pub fn report(
 /// The API keeps whole seconds: a finer time would differ from itself once it is read back.
 fn whole_seconds(time: Timestamp) -> Timestamp {
     Timestamp::from_second(time.as_second()).unwrap_or(time)
+}
+
+/// The API refuses a condition's message over 32 KiB; people read less.
+const MESSAGE_LIMIT: usize = 4096;
+
+/// Status, reason, message.
+pub type Says = (&'static str, Reason, String);
+
+/// Conditions as the API wants them. The transition time moves only when the status does, and what others than `ours` say of
+/// the resource stays.
+pub fn stamp(
+    ours: &[&str],
+    says: Vec<(&'static str, Says)>,
+    before: &[Condition],
+    (generation, now): (Option<i64>, Timestamp),
+) -> Vec<Condition> {
+    let said = says.into_iter().map(|(kind, (status, reason, message))| {
+        let same = before.iter().find(|c| c.type_ == kind && c.status == status);
+        Condition {
+            type_: kind.into(),
+            status: status.into(),
+            reason: reason.as_str().into(),
+            message: shortened(message, MESSAGE_LIMIT),
+            observed_generation: generation,
+            last_transition_time: same.map_or(Time(now), |c| c.last_transition_time.clone()),
+        }
+    });
+    let theirs = before.iter().filter(|condition| !ours.contains(&condition.type_.as_str())).cloned();
+    said.chain(theirs).collect()
 }
 
 /// A text of at most so many bytes, with an ellipsis where the rest was.

@@ -6,8 +6,7 @@ use crate::plan::{Plan, ProofState, Restorable};
 use crate::reason::{Failure, Reason};
 use crate::rollout::Runs;
 
-/// Status, reason, message.
-pub(super) type Says = (&'static str, Reason, String);
+pub(super) use super::Says;
 
 pub(super) const TRUE: &str = "True";
 pub(super) const FALSE: &str = "False";

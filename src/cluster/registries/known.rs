@@ -2,7 +2,6 @@
 
 use std::collections::{HashMap, HashSet};
 
-use kube::ResourceExt as _;
 use kube::api::DynamicObject;
 use kube::runtime::watcher::Event;
 use tokio_util::task::AbortOnDropHandle;
@@ -92,5 +91,5 @@ impl Known {
 }
 
 fn id(object: &DynamicObject) -> ResourceId {
-    ResourceId { namespace: object.namespace().unwrap_or_default(), name: object.name_any() }
+    ResourceId::of(&object.metadata)
 }

@@ -8,7 +8,7 @@ use kube::ResourceExt as _;
 use super::super::Context;
 use super::Identities;
 use super::look::{Bundles, Storages, look, storages};
-use super::pass::{Asking, FINALIZER, Passed, asking, id, refused, reported};
+use super::pass::{Asking, FINALIZER, Passed, asking, refused, reported};
 use super::report::{self, Echo};
 use crate::api::storage_identity::DeletionPolicy;
 use crate::api::{IdentityPolicy, StorageIdentity};
@@ -19,6 +19,7 @@ use crate::identity::permit::permit;
 use crate::identity::plan::Plan;
 use crate::identity::status::Outcome;
 use crate::reason::{Failure, Reason};
+use crate::resource::ResourceId;
 
 /// How long until it is looked again who uses it, if nothing tells.
 const IN_USE: Duration = Duration::from_mins(1);
@@ -52,8 +53,13 @@ pub(super) async fn end(
             return refused(context, resource, &failure).await;
         }
     }
-    match finalizers::set::<StorageIdentity>(&context.client, &id(resource), &resource.metadata, (FINALIZER, false))
-        .await
+    match finalizers::set::<StorageIdentity>(
+        &context.client,
+        &ResourceId::of(&resource.metadata),
+        &resource.metadata,
+        (FINALIZER, false),
+    )
+    .await
     {
         Ok(_) | Err(ApiProblem::NotFound) => Passed { again: IN_USE, failed: false },
         Err(problem) => {

@@ -149,7 +149,7 @@ pub(super) async fn run(context: Arc<Context>, mut watches: Watches) {
                 tell_those_who_refer(&context, &context.resources, &who);
             }
             Wake::All => {
-                let known: Vec<ResourceId> = identities.all().iter().map(pass::id).collect();
+                let known: Vec<ResourceId> = identities.all().iter().map(|one| ResourceId::of(&one.metadata)).collect();
                 keepers.retain(|who, _| known.contains(who));
                 for who in known {
                     wake_up(&context, &mut keepers, who);

@@ -4,8 +4,8 @@
 use std::time::{Duration, Instant};
 
 use k8s_openapi::jiff::Timestamp;
+use kube::ResourceExt as _;
 use kube::api::Api;
-use kube::{Resource as _, ResourceExt as _};
 
 use super::super::Context;
 use super::act::{Acted, act, settle};
@@ -16,10 +16,9 @@ use super::{Identities, Stored, ending, issuer};
 use crate::api::storage_identity::{DeletionPolicy, Trust};
 use crate::api::{IdentityPolicy, StorageIdentity, without_values};
 use crate::aws::iam::Iam;
-use crate::aws::own::OwnRole;
+use crate::aws::own::{NotAssumed, OwnRole};
 use crate::cluster::{ApiProblem, answered, finalizers};
-use crate::identity::desired::{Account, Desired};
-use crate::identity::observed::Asked;
+use crate::identity::desired::Desired;
 use crate::identity::permit::permit;
 use crate::identity::plan::Plan;
 use crate::identity::proving::Proving;
@@ -152,22 +151,20 @@ pub(super) async fn asking<'a>(
         Trust::WebIdentity => issuer::issuer(context, identities, resource).await,
     };
     let desired = Desired::parse(resource, policy, &identities.options.cluster, issuer.as_ref().map_err(Clone::clone))?;
-    let account = Account::of(&policy.spec)?;
-    let partition = account.partition;
-    if let Ok(own) = OwnRole::detect(|name| std::env::var(name).ok())
-        && own.role().account() != account.id
-    {
+    let nobody =
+        |why: &dyn std::fmt::Display| Failure::new(Reason::NoAwsIdentity, format!("Nothing can be made: {why}."));
+    let own = OwnRole::detect(|name| std::env::var(name).ok()).map_err(|why| nobody(&NotAssumed::from(why)))?;
+    let account = desired.role_arn.account();
+    if own.role().account() != account {
         let message = format!(
-            "The operator's own role {} is of another account than permissionsBoundaryArn of IdentityPolicy {}, {}: it can make nothing there. Give a boundary of its account, or the operator a role of that one.",
+            "The operator's own role {} is of another account than permissionsBoundaryArn of IdentityPolicy {}, {account}: it can make nothing there. Give a boundary of its account, or the operator a role of that one.",
             own.role(),
-            policy.name_any(),
-            account.id
+            policy.name_any()
         );
         return Err(Failure::new(Reason::NoAwsIdentity, message));
     }
-    let credentials = identities.own.credentials(|name| std::env::var(name).ok()).await;
-    let credentials =
-        credentials.map_err(|why| Failure::new(Reason::NoAwsIdentity, format!("Nothing can be made: {why}.")))?;
+    let credentials = identities.own.credentials(own).await.map_err(|why| nobody(&why))?;
+    let partition = desired.role_arn.partition();
     Ok(Asking { desired, policy, iam: identities.aws.iam(partition, credentials) })
 }
 
@@ -207,9 +204,7 @@ async fn keep(
                 seen = Some((looked, plan));
                 break;
             };
-            let role = desired.role.arn.parse();
-            let role = role.map_err(|why| Failure::new(Reason::InvalidSpec, format!("the role's ARN {why}")))?;
-            if let Err(failure) = prove(context, &identities.aws, (resource, &role), held).await {
+            if let Err(failure) = prove(context, &identities.aws, (resource, &desired.role_arn), held).await {
                 (seen, failed) = (Some((looked, plan)), Some(failure));
                 break;
             }
@@ -267,7 +262,7 @@ async fn hold(context: &Context, resource: &StorageIdentity) -> Result<(), Failu
     if finalizers::has(&resource.metadata, FINALIZER) == wanted {
         return Ok(());
     }
-    let who = id(resource);
+    let who = ResourceId::of(&resource.metadata);
     let set = finalizers::set::<StorageIdentity>(&context.client, &who, &resource.metadata, (FINALIZER, wanted));
     set.await.map(drop).map_err(|problem| {
         Failure::new(
@@ -291,21 +286,5 @@ pub(super) async fn reported(
             tracing::warn!(%problem, "the outcome could not be reported");
             Passed { again, failed: true }
         }
-    }
-}
-
-pub(super) fn id(resource: &StorageIdentity) -> ResourceId {
-    let metadata = resource.meta();
-    ResourceId { namespace: metadata.namespace.clone().unwrap_or_default(), name: resource.name_any() }
-}
-
-/// What a key asked for by annotation is asked for with.
-impl Echo {
-    /// What is asked for and was not answered yet.
-    pub(super) fn asked(&self, resource: &StorageIdentity) -> Asked {
-        let open = self.rotate.as_ref().filter(|asked| {
-            resource.status.as_ref().and_then(|status| status.last_handled_rotate_at.as_ref()) != Some(*asked)
-        });
-        Asked { rotate: open.and_then(|asked| asked.parse().ok()), retire: self.retire.clone() }
     }
 }

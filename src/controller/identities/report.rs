@@ -8,17 +8,17 @@ use serde_json::json;
 
 use super::super::Context;
 use super::super::events::Told;
-use super::pass::id;
 use crate::api::StorageIdentity;
 use crate::cluster::secrets::FIELD_MANAGER;
 use crate::cluster::{ApiProblem, answered};
 use crate::identity::desired::Desired;
 use crate::identity::keys::Rotation;
-use crate::identity::observed::{KeySecret, Observed};
+use crate::identity::observed::{Asked, KeySecret, Observed};
 use crate::identity::plan::Plan;
 use crate::identity::status::{Outcome, report as status_of};
 use crate::identity::step::Step;
 use crate::requests::LOOK;
+use crate::resource::ResourceId;
 
 /// Replace the key if it is of before the value, a time.
 pub(super) const ROTATE: &str = "registry-sts.dev/rotate";
@@ -29,8 +29,8 @@ const RETIRE: &str = "registry-sts.dev/retire-key";
 #[derive(Clone, Default)]
 pub(super) struct Echo {
     look: Option<String>,
-    pub(super) rotate: Option<String>,
-    pub(super) retire: Option<String>,
+    rotate: Option<String>,
+    retire: Option<String>,
     is_rotated: bool,
 }
 
@@ -38,6 +38,14 @@ impl Echo {
     pub(super) fn of(resource: &StorageIdentity) -> Self {
         let value = |key: &str| resource.annotations().get(key).cloned();
         Self { look: value(LOOK), rotate: value(ROTATE), retire: value(RETIRE), is_rotated: false }
+    }
+
+    /// What is asked for and was not answered yet.
+    pub(super) fn asked(&self, resource: &StorageIdentity) -> Asked {
+        let open = self.rotate.as_ref().filter(|asked| {
+            resource.status.as_ref().and_then(|status| status.last_handled_rotate_at.as_ref()) != Some(*asked)
+        });
+        Asked { rotate: open.and_then(|asked| asked.parse().ok()), retire: self.retire.clone() }
     }
 
     /// What was answered: a rotation once a key of after it is in the Secret, and works.
@@ -77,7 +85,7 @@ pub(super) async fn report(
     if before == Some(&status) {
         return Ok(());
     }
-    let who = id(resource);
+    let who = ResourceId::of(&resource.metadata);
     let patch = json!({"metadata": {"uid": resource.metadata.uid}, "status": status});
     let resources: Api<StorageIdentity> = Api::namespaced(context.client.clone(), &who.namespace);
     match answered(resources.patch_status(&who.name, &PatchParams::apply(FIELD_MANAGER), &Patch::Merge(&patch))).await {

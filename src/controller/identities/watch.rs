@@ -114,13 +114,13 @@ fn told_of(
                 Some(Wake::All)
             }
             Ok(Event::Apply(stored)) => {
-                let (who, asks) = (id(&stored), asks(&stored));
+                let (who, asks) = (ResourceId::of(stored.meta()), asks(&stored));
                 let is_news = asked.insert(who.clone(), asks) != Some(asks);
                 Some(if is_news { Wake::One(who) } else { Wake::Reported(who) })
             }
             Ok(Event::Delete(stored)) => {
-                asked.remove(&id(&stored));
-                Some(Wake::Gone(id(&stored)))
+                asked.remove(&ResourceId::of(stored.meta()));
+                Some(Wake::Gone(ResourceId::of(stored.meta())))
             }
             Err(error) => {
                 hinders(&hindrance, &error, "StorageIdentities");
@@ -143,9 +143,4 @@ fn asks(stored: &Stored) -> u64 {
     (&metadata.uid, metadata.generation, &metadata.annotations, &metadata.finalizers).hash(&mut hash);
     metadata.deletion_timestamp.is_some().hash(&mut hash);
     hash.finish()
-}
-
-fn id(stored: &Stored) -> ResourceId {
-    use kube::ResourceExt as _;
-    ResourceId { namespace: stored.namespace().unwrap_or_default(), name: stored.name_any() }
 }

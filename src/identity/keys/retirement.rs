@@ -7,6 +7,7 @@ use crate::identity::consumers::Standing;
 use crate::identity::marker::{Marker, Phase};
 use crate::identity::observed::{Key, LastUsed};
 use crate::identity::step::{Step, four};
+use crate::plan::key::last_four;
 
 impl View<'_> {
     /// The old key's next step; the new one is in the Secret `since`.
@@ -72,10 +73,9 @@ impl View<'_> {
             let rotation = if is_missed { Rotation::OldKeyStillUsed(why) } else { Rotation::WaitingForConsumers(why) };
             return wait(rotation, None);
         }
-        let is_confirmed = self.keys.asked.retire.as_deref() == Some(four(&old.id).trim_start_matches('…'));
+        let is_confirmed = self.keys.asked.retire.as_deref() == Some(last_four(&old.id));
         if let Some(why) = self.unknown(old).filter(|_| !is_confirmed) {
-            let four = four(&old.id);
-            let four = four.trim_start_matches('…');
+            let four = last_four(&old.id);
             let ask = format!(
                 "{why}. If nobody uses key …{four} any more: kubectl annotate storageidentity <name> registry-sts.dev/retire-key={four} --overwrite"
             );
