@@ -10,6 +10,9 @@ use crate::files::{identity, printed};
 use crate::harness::world::{World, eventually};
 use crate::kubectl::kubectl;
 
+/// What crds/ defines.
+pub(crate) const KINDS_OF_OURS: [&str; 3] = ["quaystorages", "storageidentities", "identitypolicies"];
+
 static ONE: Mutex<()> = Mutex::const_new(());
 
 /// The cluster, while nobody else installs something there.
@@ -24,6 +27,17 @@ pub(crate) async fn with_namespace(name: &str) -> World {
     world.plane.start_controllers().await;
     world.put_namespace().await;
     world
+}
+
+/// Waits until the API server has all that it needs to answer for our kinds, which it makes when first asked for them. A
+/// definition that is deleted before that may stay for minutes: its finalizer fails, tries again with what it had cached, is
+/// told of a conflict, and waits for an event that does not come (kube-apiserver 1.36, crd_finalizer.go). In a cluster
+/// garbage collection asks within half a minute.
+pub(crate) fn until_kinds_are_served(world: &World) {
+    for kind in KINDS_OF_OURS {
+        // A list in chunks is answered earlier.
+        kubectl(world, &["get", &format!("{kind}.registry-sts.dev"), "-A", "-o", "name", "--chunk-size=0"], "");
+    }
 }
 
 /// Deletes the resources of the world's namespace, and what was granted there.

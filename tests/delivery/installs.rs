@@ -5,7 +5,10 @@ use std::process::Command;
 use kube::api::Api;
 use serde_json::Value;
 
-use crate::cluster::{alone, delete_resources_and_grants, rbac, until_nothing_is_left, with_namespace};
+use crate::cluster::{
+    KINDS_OF_OURS, alone, delete_resources_and_grants, rbac, until_kinds_are_served, until_nothing_is_left,
+    with_namespace,
+};
 use crate::files::{documents, identity, kustomized, printed, root, tool};
 use crate::harness::audit::requests;
 use crate::harness::operator::Operator;
@@ -39,10 +42,11 @@ pub(crate) fn apply(world: &World, objects: &[Value]) {
     assert_eq!(dry.lines().count(), objects.len(), "{dry}");
     let applied = kubectl(world, &["apply", "--server-side", "-f", "-"], &as_yaml(objects));
     assert_eq!(applied.lines().count(), objects.len(), "{applied}");
-    for kind in ["quaystorages", "storageidentities", "identitypolicies"] {
+    for kind in KINDS_OF_OURS {
         let crd = format!("crd/{kind}.registry-sts.dev");
         kubectl(world, &["wait", "--for=condition=Established", &crd, "--timeout=60s"], "");
     }
+    until_kinds_are_served(world);
     // Again, and nothing conflicts.
     kubectl(world, &["apply", "--server-side", "-f", "-"], &as_yaml(objects));
 }
@@ -146,6 +150,7 @@ async fn the_chart_installs_an_operator_that_works_and_uninstalls_all_but_the_de
     let template = helm(&world, &[&["template"], &release[..], &["--kube-version", "1.36.0"]].concat());
     kubectl(&world, &["apply", "--server-side", "--dry-run=server", "-f", "-"], &template);
     helm(&world, &install);
+    until_kinds_are_served(&world);
     let rendered = documents(&helm(&world, &["get", "manifest", "registry-sts", "-n", "registry-sts"]));
     assert!(rendered.len() > 20, "what a release has");
     for object in &rendered {

@@ -4,7 +4,9 @@ use std::path::Path;
 
 use serde_json::json;
 
-use crate::cluster::{alone, delete_resources_and_grants, rbac, until_nothing_is_left, with_namespace};
+use crate::cluster::{
+    alone, delete_resources_and_grants, rbac, until_kinds_are_served, until_nothing_is_left, with_namespace,
+};
 use crate::console::{Block, blocks};
 use crate::files::{kustomized, root, text};
 use crate::harness::world::{World, eventually};
@@ -89,6 +91,7 @@ async fn who_follows_the_first_page_gets_a_registry_with_a_role_and_rotates_its_
     assert!(String::from_utf8_lossy(&plugin.stdout).contains("assume role"));
 
     running.unwrap().ends();
+    until_kinds_are_served(&world);
     delete_resources_and_grants(&world);
     kubectl(&world, &["delete", "--wait=true", "--timeout=60s", "-k", "deploy/default"], "");
     until_nothing_is_left(&world).await;
@@ -123,6 +126,7 @@ async fn who_follows_the_last_page_has_nothing_left_but_what_it_says() {
         let script = block.commands().join("\n");
         if script.contains("delete -k deploy/default") {
             operator.ends_gracefully_in("stopped").await;
+            until_kinds_are_served(&world);
         }
         reader.types(block);
         typed += 1;
@@ -188,6 +192,7 @@ async fn what_the_other_pages_tell_to_type_at_a_cluster_can_be_typed() {
     })
     .await;
     operator.unwrap().ends_gracefully_in("stopped").await;
+    until_kinds_are_served(&world);
     kubectl(&world, &["-n", "quay", "delete", "quaystorage", "--all", "--wait=true", "--timeout=60s"], "");
     kubectl(&world, &["delete", "-k", "deploy/overlays/namespaced"], "");
     kubectl(&world, &["delete", "--wait=true", "--timeout=60s", "-k", "deploy/default"], "");

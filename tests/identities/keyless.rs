@@ -22,10 +22,13 @@ fn keyless() -> serde_json::Value {
     json!({"trust": "webIdentity", "webIdentity": {"serviceAccountName": "quay-app"}, "deletionPolicy": "Delete"})
 }
 
-/// As the administrator tells it, and as `OpenShift` does. The issuer of this cluster's tokens is none that AWS would take: it has
-/// a port.
-const TOLD: &str = "oidc.example.com/told";
+/// As `OpenShift` tells it. The issuer of this cluster's tokens is none that AWS would take: it has a port.
 const OPENSHIFT: &str = "oidc.example.com/openshift";
+
+/// As the administrator tells it: another one in each scenario, since AWS knows its providers in all of them.
+fn told(account: &Account) -> String {
+    format!("oidc.example.com/{}", account.world.namespace)
+}
 
 /// `OpenShift` says the issuer of its tokens.
 async fn put_authentication(account: &Account) {
@@ -81,23 +84,24 @@ async fn a_role_is_made_that_trusts_the_subject_and_the_audience_of_one_service_
         account.until("keyless", "of an issuer that is unknown", |i| says(i, "Ready").1 == "IssuerUnknown").await;
     assert!(says(&unknown, "Ready").2.contains("--oidc-issuer"), "{:?}", says(&unknown, "Ready"));
     drop(operator);
-    let operator = account.operator_telling(&["--oidc-issuer", &format!("https://{TOLD}")]).await;
+    let told = told(&account);
+    let operator = account.operator_telling(&["--oidc-issuer", &format!("https://{told}")]).await;
     let missing = account.until("keyless", "without a provider", |i| says(i, "Ready").1 == "ProviderMissing").await;
     let command =
-        format!("aws iam create-open-id-connect-provider --url https://{TOLD} --client-id-list sts.amazonaws.com");
+        format!("aws iam create-open-id-connect-provider --url https://{told} --client-id-list sts.amazonaws.com");
     assert!(says(&missing, "Ready").2.contains(&command), "{:?}", says(&missing, "Ready"));
-    put_provider(&account, TOLD).await;
+    put_provider(&account, &told).await;
     account.look("keyless").await;
     let status = account.until_ready("keyless").await.status.unwrap();
     assert!(status.user_arn.is_none() && status.secret_name.is_none() && status.keys.is_empty());
     let name = account.named("keyless").await;
-    assert_eq!(trust(&account, &name).await, trusting(&account, TOLD));
+    assert_eq!(trust(&account, &name).await, trusting(&account, &told));
 
     // What OpenShift says counts before what was told.
     drop(operator);
     put_authentication(&account).await;
     put_provider(&account, OPENSHIFT).await;
-    let _operator = account.operator_telling(&["--oidc-issuer", &format!("https://{TOLD}")]).await;
+    let _operator = account.operator_telling(&["--oidc-issuer", &format!("https://{told}")]).await;
     account.look("keyless").await;
     account.until_ready("keyless").await;
     assert_eq!(trust(&account, &name).await, trusting(&account, OPENSHIFT));
@@ -115,9 +119,10 @@ async fn a_registry_moves_from_a_key_to_none_and_the_old_key_goes_last() {
     let (account, operator, user) = running(json!({"deletionPolicy": "Delete"})).await;
     put_account(&account).await;
     drop(operator);
-    let _operator = account.operator_telling(&["--oidc-issuer", &format!("https://{TOLD}")]).await;
+    let told = told(&account);
+    let _operator = account.operator_telling(&["--oidc-issuer", &format!("https://{told}")]).await;
     // Whether OpenShift says another is for the other scenario.
-    put_provider(&account, TOLD).await;
+    put_provider(&account, &told).await;
     put_provider(&account, OPENSHIFT).await;
     let key = key_in_bundle(&account.world).await;
     account.put_identity("keyless", keyless()).await;

@@ -137,7 +137,7 @@ fn the_binary_needs_no_interpreter_and_no_library() {
 #[test]
 fn it_runs_as_a_user_that_it_does_not_know_on_a_root_that_cannot_be_written() {
     assert_eq!(printed(&mut contained(None, &["--version"])), format!("registry-sts {}\n", env!("CARGO_PKG_VERSION")));
-    assert_eq!(printed(&mut contained(None, &["crd"])), text("crds/quaystorages.yaml"));
+    assert_eq!(printed(&mut contained(None, &["crd", "quaystorages"])), text("crds/quaystorages.yaml"));
 }
 
 #[test]
