@@ -1,7 +1,10 @@
 //! What came of a pass, as status says it.
 
+#[cfg(test)]
+mod tests;
+
 use jiff::Timestamp;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
 use super::desired::{Desired, Trusted};
 use super::keys::Rotation;
@@ -48,41 +51,63 @@ pub fn report(
     now: Timestamp,
 ) -> StorageIdentityStatus {
     let mut status = StorageIdentityStatus { observed_generation: generation, ..before.cloned().unwrap_or_default() };
+    let was = before.map_or(&[][..], |before| &before.conditions);
     let says = match outcome {
-        Outcome::Refused(failure) => nothing_known(failure),
-        Outcome::Suspended => vec![
-            ("Ready", ("Unknown", Reason::Suspended, SUSPENDED.to_owned())),
-            ("Suspended", ("True", Reason::Suspended, SUSPENDED.to_owned())),
-        ],
+        Outcome::Refused(failure) => nothing_known(failure, was),
+        Outcome::Suspended => {
+            let suspended = |status| (status, Reason::Suspended, SUSPENDED.to_owned());
+            let mut says = vec![("Ready", suspended("Unknown")), ("Suspended", suspended("True"))];
+            says.extend(not_looked_at(was, &Failure::new(Reason::Suspended, SUSPENDED)));
+            says
+        }
         Outcome::Planned { desired, policy, seen, failed } => {
             status.policy_name = Some((*policy).to_owned());
             if let Some((observed, plan)) = seen {
                 names(&mut status, desired, observed, plan);
             }
             let stays = failed.filter(|failure| seen.is_none() && failure.reason == Reason::IamUnanswered);
-            let was_ready = status.conditions.iter().find(|c| c.type_ == "Ready" && c.status == "True").cloned();
-            match (stays, was_ready) {
+            let was_ready = was.iter().any(|c| c.type_ == "Ready" && c.status == "True");
+            match stays.filter(|_| was_ready) {
                 // What was seen a while ago is not known to be otherwise.
-                (Some(failure), Some(ready)) => vec![
-                    ("Ready", ("True", Reason::Provisioned, ready.message)),
-                    ("Reconciling", ("True", Reason::ProgressingWithRetry, failure.message.clone())),
-                ],
-                _ => planned(*seen, *failed),
+                Some(failure) => {
+                    let mut says = as_it_was(was);
+                    says.push(("Reconciling", ("True", Reason::ProgressingWithRetry, failure.message.clone())));
+                    says
+                }
+                None => planned(*seen, *failed, was),
             }
         }
     };
-    let before = before.map_or(&[][..], |before| &before.conditions);
-    status.conditions = stamp(&OURS, says, before, (generation, now));
+    status.conditions = stamp(&OURS, says, was, (generation, now));
     status
 }
 
-fn nothing_known(failure: &Failure) -> Vec<Said> {
-    let message = || failure.message.clone();
-    vec![
-        ("Ready", ("False", failure.reason, message())),
-        ("Provisioned", ("Unknown", failure.reason, format!("Nothing was looked at: {}", failure.message))),
-        goes_on(failure),
-    ]
+fn nothing_known(failure: &Failure, was: &[Condition]) -> Vec<Said> {
+    let mut says = vec![("Ready", ("False", failure.reason, failure.message.clone()))];
+    says.push(("Provisioned", unseen(failure)));
+    says.extend(not_looked_at(was, failure));
+    says.push(goes_on(failure));
+    says
+}
+
+fn unseen(failure: &Failure) -> Says {
+    ("Unknown", failure.reason, format!("Nothing was looked at: {}", failure.message))
+}
+
+/// A rotation that was under way is not over because nobody sees it.
+fn not_looked_at(was: &[Condition], failure: &Failure) -> Option<Said> {
+    was.iter().any(|condition| condition.type_ == "Rotating").then(|| ("Rotating", unseen(failure)))
+}
+
+/// What was said of user, role and keys, once more.
+fn as_it_was(was: &[Condition]) -> Vec<Said> {
+    let said = ["Ready", "Provisioned", "Rotating"].into_iter().filter_map(|kind| {
+        let condition = was.iter().find(|condition| condition.type_ == kind)?;
+        let reason = Reason::ALL.iter().find(|reason| reason.as_str() == condition.reason)?;
+        let status = ["True", "False", "Unknown"].into_iter().find(|status| *status == condition.status)?;
+        Some((kind, (status, *reason, condition.message.clone())))
+    });
+    said.collect()
 }
 
 fn goes_on(failure: &Failure) -> Said {
@@ -94,9 +119,9 @@ fn goes_on(failure: &Failure) -> Said {
     }
 }
 
-fn planned(seen: Option<(&Observed, &Plan)>, failed: Option<&Failure>) -> Vec<Said> {
+fn planned(seen: Option<(&Observed, &Plan)>, failed: Option<&Failure>, was: &[Condition]) -> Vec<Said> {
     let Some((_, plan)) = seen else {
-        return failed.map(nothing_known).unwrap_or_default();
+        return failed.map(|failure| nothing_known(failure, was)).unwrap_or_default();
     };
     let is_provisioned = plan.steps.is_empty() && failed.is_none();
     let mut says = Vec::new();

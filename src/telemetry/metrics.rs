@@ -13,8 +13,8 @@ use prometheus_client::registry::{Registry, Unit};
 use tokio::runtime::Handle;
 
 use super::process::Process;
-pub use super::standing::Standing;
 use super::standing::Standings;
+pub use super::standing::{IdentityStanding, Standing};
 use crate::resource::ResourceId;
 use crate::verdict::{Findings, Verdict};
 
@@ -131,7 +131,8 @@ pub struct Metrics {
     calls: Family<Call, Counter>,
     writes: Family<Outcome, Counter>,
     leads: Gauge,
-    standings: Standings,
+    standings: Standings<Standing>,
+    identities: Standings<IdentityStanding>,
 }
 
 #[derive(Clone)]
@@ -161,6 +162,7 @@ impl Metrics {
         ours.register("bundle_writes", "Writes of bundles by how they ended", self.writes.clone());
         ours.register("leader", "1 while this process acts", self.leads.clone());
         ours.register_collector(Box::new(self.standings.clone()));
+        ours.register_collector(Box::new(self.identities.clone()));
         all
     }
 
@@ -209,6 +211,16 @@ impl Metrics {
     pub fn gone(&self, who: &ResourceId) {
         self.standings.lock().remove(who);
     }
+
+    /// A `StorageIdentity` stands so from here on.
+    pub fn identity_stands(&self, who: &ResourceId, standing: IdentityStanding) {
+        self.identities.lock().insert(who.clone(), standing);
+    }
+
+    /// Only these `StorageIdentities` are still there.
+    pub fn identities_are(&self, is_there: impl Fn(&ResourceId) -> bool) {
+        self.identities.lock().retain(|who, _| is_there(who));
+    }
 }
 
 #[cfg(test)]
@@ -245,6 +257,13 @@ mod tests {
             .stands(&who("b"), Standing { is_ready: false, reason, proven: none, interval: None, key_changed: none });
         metrics.stands(&who("c"), ready);
         metrics.gone(&who("c"));
+        let rotating = Some("ConfirmationNeeded".into());
+        metrics.identity_stands(
+            &who("d"),
+            IdentityStanding { is_ready: true, reason: "Provisioned".into(), rotating: rotating.clone() },
+        );
+        metrics.identity_stands(&who("c"), IdentityStanding { is_ready: true, reason: "Provisioned".into(), rotating });
+        metrics.identities_are(|who| who.name == "d");
         let text = told(&metrics);
         for line in [
             "registry_sts_reconciles_total{outcome=\"wrote\"} 1",
@@ -258,6 +277,8 @@ mod tests {
             "registry_sts_last_proof_timestamp_seconds{namespace=\"quay\",name=\"a\"} 1700000000",
             "registry_sts_key_changed_timestamp_seconds{namespace=\"quay\",name=\"a\"} 1600000000",
             "registry_sts_proof_interval_seconds{namespace=\"quay\",name=\"a\"} 3600.0",
+            "registry_sts_identity_ready{namespace=\"quay\",name=\"d\",reason=\"Provisioned\"} 1",
+            "registry_sts_identity_rotating{namespace=\"quay\",name=\"d\",reason=\"ConfirmationNeeded\"} 1",
         ] {
             assert!(text.lines().any(|told| told == line), "{line} is missing in\n{text}");
         }

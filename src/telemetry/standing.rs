@@ -36,29 +36,51 @@ struct Resource {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ReadyResource {
+struct ReasonedResource {
     namespace: String,
     name: String,
     reason: String,
 }
 
-/// How the resources stand.
-#[derive(Clone, Default)]
-pub(super) struct Standings(Arc<Mutex<HashMap<ResourceId, Standing>>>);
+/// How a `StorageIdentity` stands, as its status says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IdentityStanding {
+    /// Whether it is Ready.
+    pub is_ready: bool,
+    /// The reason of Ready.
+    pub reason: String,
+    /// Where a rotation is that is under way: the reason of Rotating.
+    pub rotating: Option<String>,
+}
 
-impl Standings {
-    pub(super) fn lock(&self) -> MutexGuard<'_, HashMap<ResourceId, Standing>> {
+/// How the resources of a kind stand.
+pub(super) struct Standings<S>(Arc<Mutex<HashMap<ResourceId, S>>>);
+
+impl<S> Clone for Standings<S> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<S> Default for Standings<S> {
+    fn default() -> Self {
+        Self(Arc::default())
+    }
+}
+
+impl<S> Standings<S> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, HashMap<ResourceId, S>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl fmt::Debug for Standings {
+impl<S> fmt::Debug for Standings<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Standings")
     }
 }
 
-impl Collector for Standings {
+impl Collector for Standings<Standing> {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
         let standings = self.lock();
         let mut sorted: Vec<(&ResourceId, &Standing)> = standings.iter().collect();
@@ -66,8 +88,7 @@ impl Collector for Standings {
         let gauge = MetricType::Gauge;
         let mut ready = encoder.encode_descriptor("ready", "1 if the resource is Ready", None, gauge)?;
         for (who, standing) in &sorted {
-            let (namespace, name) = (who.namespace.clone(), who.name.clone());
-            let labels = ReadyResource { namespace, name, reason: standing.reason.clone() };
+            let labels = ReasonedResource::of(who, &standing.reason);
             ConstGauge::new(i64::from(standing.is_ready)).encode(ready.encode_family(&labels)?)?;
         }
         let help = "When the oldest proof of the resource's locations was made, since the epoch";
@@ -93,6 +114,36 @@ impl Collector for Standings {
             }
         }
         Ok(())
+    }
+}
+
+impl Collector for Standings<IdentityStanding> {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let standings = self.lock();
+        let mut sorted: Vec<(&ResourceId, &IdentityStanding)> = standings.iter().collect();
+        sorted.sort_by_key(|(who, _)| *who);
+        let gauge = MetricType::Gauge;
+        let help = "1 if the StorageIdentity is Ready";
+        let mut ready = encoder.encode_descriptor("identity_ready", help, None, gauge)?;
+        for (who, standing) in &sorted {
+            let labels = ReasonedResource::of(who, &standing.reason);
+            ConstGauge::new(i64::from(standing.is_ready)).encode(ready.encode_family(&labels)?)?;
+        }
+        let help = "1 while a key of the StorageIdentity is being replaced, with where that is";
+        let mut rotating = encoder.encode_descriptor("identity_rotating", help, None, gauge)?;
+        for (who, standing) in &sorted {
+            if let Some(reason) = &standing.rotating {
+                let labels = ReasonedResource::of(who, reason);
+                ConstGauge::new(1_i64).encode(rotating.encode_family(&labels)?)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl ReasonedResource {
+    fn of(who: &ResourceId, reason: &str) -> Self {
+        Self { namespace: who.namespace.clone(), name: who.name.clone(), reason: reason.to_owned() }
     }
 }
 

@@ -11,7 +11,7 @@ use crate::files::{documents, kustomized, printed, root, text, tool};
 
 /// What Prometheus adds to the series of a target.
 const OF_TARGETS: [&str; 4] = ["namespace", "exported_namespace", "job", "pod"];
-const TESTS: [&str; 2] = ["resources.yaml", "operator.yaml"];
+const TESTS: [&str; 3] = ["resources.yaml", "identities.yaml", "operator.yaml"];
 
 fn only(objects: &[Value], kind: &str) -> Value {
     let found: Vec<&Value> = objects.iter().filter(|object| object["kind"] == kind).collect();

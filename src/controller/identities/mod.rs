@@ -146,11 +146,13 @@ pub(super) async fn run(context: Arc<Context>, mut watches: Watches) {
             Wake::Reported(who) => tell_those_who_refer(&context, &context.resources, &who),
             Wake::Gone(who) => {
                 keepers.remove(&who);
+                context.metrics.identities_are(|one| *one != who);
                 tell_those_who_refer(&context, &context.resources, &who);
             }
             Wake::All => {
                 let known: Vec<ResourceId> = identities.all().iter().map(|one| ResourceId::of(&one.metadata)).collect();
                 keepers.retain(|who, _| known.contains(who));
+                context.metrics.identities_are(|who| known.contains(who));
                 for who in known {
                     wake_up(&context, &mut keepers, who);
                 }

@@ -9,6 +9,7 @@ use serde_json::json;
 use super::super::Context;
 use super::super::events::Told;
 use crate::api::StorageIdentity;
+use crate::api::storage_identity::StorageIdentityStatus;
 use crate::cluster::secrets::FIELD_MANAGER;
 use crate::cluster::{ApiProblem, answered};
 use crate::identity::desired::Desired;
@@ -19,6 +20,7 @@ use crate::identity::status::{Outcome, report as status_of};
 use crate::identity::step::Step;
 use crate::requests::LOOK;
 use crate::resource::ResourceId;
+use crate::telemetry::metrics::IdentityStanding;
 
 /// Replace the key if it is of before the value, a time.
 pub(super) const ROTATE: &str = "registry-sts.dev/rotate";
@@ -82,10 +84,11 @@ pub(super) async fn report(
     if echo.is_rotated {
         status.last_handled_rotate_at = echo.rotate;
     }
+    let who = ResourceId::of(&resource.metadata);
+    stands(context, &who, &status);
     if before == Some(&status) {
         return Ok(());
     }
-    let who = ResourceId::of(&resource.metadata);
     let patch = json!({"metadata": {"uid": resource.metadata.uid}, "status": status});
     let resources: Api<StorageIdentity> = Api::namespaced(context.client.clone(), &who.namespace);
     match answered(resources.patch_status(&who.name, &PatchParams::apply(FIELD_MANAGER), &Patch::Merge(&patch))).await {
@@ -107,6 +110,21 @@ pub(super) async fn report(
         tell(context, resource, event, (&reason, "Report"), message).await;
     }
     Ok(())
+}
+
+/// Notes how it stands, for those who ask the operator instead of the API server.
+fn stands(context: &Context, who: &ResourceId, status: &StorageIdentityStatus) {
+    let said = |kind: &str| status.conditions.iter().find(|condition| condition.type_ == kind);
+    let Some(ready) = said("Ready") else { return };
+    let rotating = said("Rotating").filter(|condition| condition.status == "True");
+    context.metrics.identity_stands(
+        who,
+        IdentityStanding {
+            is_ready: ready.status == "True",
+            reason: ready.reason.clone(),
+            rotating: rotating.map(|condition| condition.reason.clone()),
+        },
+    );
 }
 
 /// Tells of a step that was made; notes on the user are nothing to tell of.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use registry_sts::reason::{Failure, Reason};
 use registry_sts::resource::ResourceId;
-use registry_sts::telemetry::metrics::{CallResult, Metrics, PassOutcome, Standing, WriteOutcome};
+use registry_sts::telemetry::metrics::{CallResult, IdentityStanding, Metrics, PassOutcome, Standing, WriteOutcome};
 use registry_sts::verdict::{Findings, Step, Verdict};
 
 const OUTCOMES: [PassOutcome; 7] = [
@@ -53,6 +53,8 @@ pub(super) fn exposed() -> BTreeMap<String, Labels> {
         let interval = Some(Duration::ZERO);
         let standing = Standing { is_ready: true, reason: reason.into(), proven: at, interval, key_changed: at };
         metrics.stands(&who, standing);
+        let rotating = Some(reason.into());
+        metrics.identity_stands(&who, IdentityStanding { is_ready: true, reason: reason.into(), rotating });
     }
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let registry = runtime.block_on(async { metrics.registry() });
