@@ -171,6 +171,7 @@ impl Account {
         let variables = [("AWS_ROLE_ARN", role.as_str()), ("AWS_WEB_IDENTITY_TOKEN_FILE", token.to_str().unwrap())];
         let mut arguments = vec!["run", "--namespace", &self.world.namespace, "--no-leader-election"];
         arguments.extend(["--enable-identities", "--cluster-id", &self.cluster, "--log", "info,registry_sts=trace"]);
+        arguments.extend(["--metrics-address", "127.0.0.1:0"]);
         arguments.extend(flags);
         Operator::start_exactly(&self.world, (self.world.plane.info("server"), aws), &arguments, &variables).await
     }

@@ -2,10 +2,13 @@
 
 use std::collections::BTreeSet;
 
+use kube::api::{Api, DeleteParams};
+use registry_sts::api::StorageIdentity;
 use serde_json::{Value, json};
 
 use crate::account::{Account, says};
 use crate::harness::operator::Operator;
+use crate::harness::world::eventually;
 
 /// What a cluster has in AWS: the user with its tags, keys and policy, and the role with its tags, trust and policy.
 async fn belongings(account: &Account, name: &str) -> Value {
@@ -67,4 +70,24 @@ async fn the_same_manifest_on_two_clusters_makes_two_users_and_neither_touches_t
     assert_eq!(belongings(&one, &of_one).await, before);
     assert_eq!(changes(&one, &of_one, mark).await, [""; 0]);
     drop(second);
+
+    // And the other way round, to the end: the first has lost its Secret, replaces its key, and deletes what is its own.
+    two.forget_identity("quay-user").await;
+    let identities: Api<StorageIdentity> = one.world.api();
+    identities.delete("another", &DeleteParams::default()).await.unwrap();
+    let before = belongings(&two, &of_two).await;
+    let mark = recorded(&two).await;
+    let _first = one.operator().await;
+    one.put_identity("quay-user", json!({"deletionPolicy": "Delete"})).await;
+    one.until_ready("quay-user").await;
+    assert_eq!(one.named("quay-user").await, of_one);
+    assert_eq!(one.keys(&of_one).await.len(), 2);
+    identities.delete("quay-user", &DeleteParams::default()).await.unwrap();
+    eventually("it is gone", || async { identities.get_opt("quay-user").await.unwrap().is_none().then_some(()) }).await;
+    for (call, of) in [("get_user", "UserName"), ("get_role", "RoleName")] {
+        let request = json!({"service": "iam", "call": call, "args": {(of): of_one}});
+        assert_eq!(one.world.plane.request(request).await["error"]["code"], "NoSuchEntity");
+    }
+    assert_eq!(belongings(&two, &of_two).await, before);
+    assert_eq!(changes(&two, &of_two, mark).await, [""; 0]);
 }

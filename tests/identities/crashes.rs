@@ -1,21 +1,17 @@
 //! The operator is killed after each call to IAM in turn, before it hears of the answer, and started again: whatever the call
 //! was, the key is replaced in the end, nobody who holds a key is ever refused, and no key is left over.
 
-use std::net::SocketAddr;
-use std::process::Command;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
 use futures::future::join_all;
+use kube::api::{Api, DeleteParams};
+use registry_sts::api::StorageIdentity;
 use serde_json::json;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Notify;
-use tokio_util::task::AbortOnDropHandle;
 
 use crate::account::{Account, says};
-use crate::harness::operator::Operator;
+use crate::harness::world::eventually;
 use crate::prober::Probers;
+use crate::scaffold::{Cut, Scaffold};
 
 /// What one life of a key takes: user and role with their policies, and three notes around each key; then the old one is
 /// noted, deactivated, noted again, deleted, and its note removed.
@@ -41,100 +37,6 @@ const CALLS: [&str; 17] = [
 /// The calls before which a Secret is written: the process also dies between the two.
 const AFTER_SECRETS: [usize; 2] = [8, 12];
 
-/// When the operator is killed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Cut {
-    /// After this call was done, counted from 1; nobody hears of it.
-    After(usize),
-    /// Before this call gets there.
-    Before(usize),
-}
-
-/// A way to AWS on which the operator is killed.
-struct Scaffold {
-    url: String,
-    calls: Arc<std::sync::Mutex<Vec<String>>>,
-    pid: Arc<AtomicU32>,
-    cut: Arc<Notify>,
-    _carrying: AbortOnDropHandle<()>,
-}
-
-impl Scaffold {
-    async fn new(aws: &str, cut: Cut) -> Self {
-        let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        let server = aws.rsplit('/').next().unwrap().to_owned();
-        let (calls, pid, done) = (Arc::default(), Arc::new(AtomicU32::new(0)), Arc::new(Notify::new()));
-        let state = (Arc::clone(&calls), Arc::clone(&pid), Arc::clone(&done));
-        let count = Arc::new(AtomicUsize::new(0));
-        let carrying = tokio::spawn(async move {
-            loop {
-                let (client, _) = listener.accept().await.unwrap();
-                tokio::spawn(carry(client, server.clone(), cut, state.clone(), Arc::clone(&count)));
-            }
-        });
-        Self { url, calls, pid, cut: done, _carrying: AbortOnDropHandle::new(carrying) }
-    }
-}
-
-type State = (Arc<std::sync::Mutex<Vec<String>>>, Arc<AtomicU32>, Arc<Notify>);
-
-async fn carry(mut client: TcpStream, server: String, cut: Cut, (calls, pid, done): State, count: Arc<AtomicUsize>) {
-    while let Some(request) = message(&mut client, false).await {
-        let changes = change(&request);
-        let number = changes.as_ref().map_or(0, |_| count.fetch_add(1, Ordering::SeqCst) + 1);
-        let kill = || {
-            let killed =
-                Command::new("kill").args(["-KILL", &pid.load(Ordering::SeqCst).to_string()]).status().unwrap();
-            assert!(killed.success());
-            done.notify_one();
-        };
-        if number > 0 && cut == Cut::Before(number) {
-            return kill();
-        }
-        let Ok(mut server) = TcpStream::connect(&server).await else { return };
-        server.write_all(&request).await.unwrap();
-        let is_head = request.starts_with(b"HEAD ");
-        let Some(answer) = message(&mut server, is_head).await else { return };
-        calls.lock().unwrap().extend(changes);
-        if number > 0 && cut == Cut::After(number) {
-            return kill();
-        }
-        if client.write_all(&answer).await.is_err() {
-            return;
-        }
-    }
-}
-
-/// One whole request or answer; that to HEAD tells the length of what it does not send.
-async fn message(stream: &mut TcpStream, is_head: bool) -> Option<Vec<u8>> {
-    let (mut bytes, mut piece) = (Vec::new(), [0; 8192]);
-    loop {
-        if let Some(end) = bytes.windows(4).position(|window| window == b"\r\n\r\n") {
-            let head = String::from_utf8_lossy(&bytes[..end]).to_ascii_lowercase();
-            let length =
-                head.lines().find_map(|line| line.strip_prefix("content-length:")?.trim().parse::<usize>().ok());
-            let whole = end + 4 + length.unwrap_or(0);
-            if is_head || bytes.len() >= whole {
-                return Some(bytes);
-            }
-        }
-        match stream.read(&mut piece).await {
-            Ok(read) if read > 0 => bytes.extend_from_slice(&piece[..read]),
-            _ => return None,
-        }
-    }
-}
-
-/// The action of a call to IAM that changes something.
-fn change(request: &[u8]) -> Option<String> {
-    let text = String::from_utf8_lossy(request);
-    let (head, body) = text.split_once("\r\n\r\n")?;
-    let action = body.split('&').find_map(|pair| pair.strip_prefix("Action="))?;
-    let asks = ["Get", "List", "AssumeRole"].iter().any(|asks| action.starts_with(asks));
-    (head.contains("/iam/aws4_request") && !asks).then(|| action.to_owned())
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_operator_killed_after_any_call_to_iam_leaves_no_key_behind_and_nobody_refused() {
     let after = (1..=CALLS.len()).map(Cut::After);
@@ -148,9 +50,7 @@ async fn an_operator_killed_after_any_call_to_iam_leaves_no_key_behind_and_nobod
 async fn live(cut: Cut) -> usize {
     let account = Arc::new(Account::new().await);
     let scaffold = Scaffold::new(account.world.plane.info("aws"), cut).await;
-    let first = account.operator_at(&scaffold.url).await;
-    scaffold.pid.store(first.id(), Ordering::SeqCst);
-    let operators = tokio::spawn(revive(Arc::clone(&account), first, Arc::clone(&scaffold.cut)));
+    let operators = scaffold.operators(&account).await;
     account.put_identity("quay-user", json!({})).await;
     account.put_registry("quay-user").await;
     account.until_ready("quay-user").await;
@@ -161,7 +61,7 @@ async fn live(cut: Cut) -> usize {
 
     account.rotate("quay-user").await;
     let is_other = |four: &str| !before.id.ends_with(four);
-    let has_other = |i: &registry_sts::api::StorageIdentity| {
+    let has_other = |i: &StorageIdentity| {
         let keys = i.status.as_ref().map(|status| status.keys.as_slice()).unwrap_or_default();
         keys.first().is_some_and(|key| is_other(&key.last_four)) && says(i, "Ready").0 == "True"
     };
@@ -181,20 +81,94 @@ async fn live(cut: Cut) -> usize {
     let notes = account.tags(&user).await;
     let of_keys: Vec<&String> = notes.keys().filter(|key| key.starts_with("registry-sts.dev/key-")).collect();
     assert_eq!(of_keys, [&format!("registry-sts.dev/key-{}", after.id)], "{cut:?}");
-    let calls = scaffold.calls.lock().unwrap().clone();
-    let until = match cut {
-        Cut::After(number) => number,
-        Cut::Before(number) => number - 1,
-    };
-    assert_eq!(calls, CALLS[..until], "{cut:?}: it was cut elsewhere");
+    scaffold.assert_cut(cut, &CALLS);
     let operator = operators.await.unwrap();
     account.world.assert_nothing_secret_was_told(&operator.log()).await;
     probers.tries()
 }
 
-/// Starts the operator again once it was killed, and no process of it is left.
-async fn revive(account: Arc<Account>, mut first: Operator, cut: Arc<Notify>) -> Operator {
-    cut.notified().await;
-    first.ended_within(std::time::Duration::from_secs(5)).await.expect("it was killed");
-    account.operator().await
+/// What it takes to take over a user and a role that somebody made by hand, with more rights than they are to have and no
+/// boundary; to make their key; and to delete it all.
+const TAKEN_OVER_AND_DELETED: [&str; 20] = [
+    "TagUser",
+    "PutUserPermissionsBoundary",
+    "PutUserPolicy",
+    "DeleteUserPolicy",
+    "DetachUserPolicy",
+    "TagRole",
+    "PutRolePermissionsBoundary",
+    "UpdateAssumeRolePolicy",
+    "PutRolePolicy",
+    "DeleteRolePolicy",
+    "DetachRolePolicy",
+    "TagUser",
+    "CreateAccessKey",
+    "TagUser",
+    "TagUser",
+    "DeleteAccessKey",
+    "DeleteUserPolicy",
+    "DeleteUser",
+    "DeleteRolePolicy",
+    "DeleteRole",
+];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_operator_killed_while_it_takes_over_corrects_or_deletes_leaves_nothing_half_done() {
+    let cuts = (1..=TAKEN_OVER_AND_DELETED.len()).map(Cut::After);
+    for lived in join_all(cuts.map(|cut| tokio::spawn(taken_over(cut)))).await {
+        lived.unwrap();
+    }
+}
+
+/// From what somebody made by hand to nothing, with one cut in it.
+async fn taken_over(cut: Cut) {
+    let account = Arc::new(Account::new().await);
+    let name = format!("registry-sts-of-{}", account.world.namespace);
+    account.put_policy(json!({"takeOver": [name]})).await;
+    account.give_rights().await;
+    let everything =
+        json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]})
+            .to_string();
+    let anybody = json!({"Version": "2012-10-17", "Statement": [
+        {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": "arn:aws:iam::123456789012:root"}}]});
+    let args = json!({"PolicyName": format!("{name}-more"), "PolicyDocument": everything});
+    let more = account.aws("create_policy", args).await["Policy"]["Arn"].clone();
+    let path = "/registry-sts/";
+    account.aws("create_user", json!({"UserName": name, "Path": path})).await;
+    let trust = anybody.to_string();
+    account.aws("create_role", json!({"RoleName": name, "Path": path, "AssumeRolePolicyDocument": trust})).await;
+    for kind in ["user", "role"] {
+        let of = if kind == "user" { "UserName" } else { "RoleName" };
+        account.aws(&format!("attach_{kind}_policy"), json!({(of): name, "PolicyArn": more})).await;
+        let args = json!({(of): name, "PolicyName": "more", "PolicyDocument": everything});
+        account.aws(&format!("put_{kind}_policy"), args).await;
+    }
+
+    let scaffold = Scaffold::new(account.world.plane.info("aws"), cut).await;
+    let operators = scaffold.operators(&account).await;
+    let named = json!({"userName": name, "roleName": name, "deletionPolicy": "Delete"});
+    account.put_identity("quay-user", named).await;
+    account.until_settled("quay-user").await;
+    let key = account.key_in("quay-user").await;
+    assert_eq!(account.keys(&name).await.into_iter().collect::<Vec<_>>(), [(key.id, true)], "{cut:?}");
+    for (kind, of) in [("user", "UserName"), ("role", "RoleName")] {
+        let inline = account.aws(&format!("list_{kind}_policies"), json!({(of): name})).await;
+        assert_eq!(inline["PolicyNames"], json!(["registry-sts"]), "{cut:?}");
+        let attached = account.aws(&format!("list_attached_{kind}_policies"), json!({(of): name})).await;
+        assert_eq!(attached["AttachedPolicies"], json!([]), "{cut:?}");
+    }
+
+    let api: Api<StorageIdentity> = account.world.api();
+    api.delete("quay-user", &DeleteParams::default()).await.unwrap();
+    eventually("the StorageIdentity is gone", || async {
+        api.get_opt("quay-user").await.unwrap().is_none().then_some(())
+    })
+    .await;
+    for (call, of) in [("get_user", "UserName"), ("get_role", "RoleName")] {
+        let request = json!({"service": "iam", "call": call, "args": {(of): name}});
+        assert_eq!(account.world.plane.request(request).await["error"]["code"], "NoSuchEntity", "{cut:?}");
+    }
+    scaffold.assert_cut(cut, &TAKEN_OVER_AND_DELETED);
+    let operator = operators.await.unwrap();
+    account.world.assert_nothing_secret_was_told(&operator.log()).await;
 }

@@ -20,3 +20,4 @@ mod openshift;
 mod prober;
 mod provision;
 mod rotations;
+mod scaffold;

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use crate::account::{Account, says};
 use crate::harness::operator::Operator;
+use crate::harness::scrape::{get, listens, value};
 use crate::harness::world::is;
 use crate::prober::{Probers, assume};
 
@@ -152,7 +153,7 @@ async fn a_rotation_waits_for_whoever_is_suspended_or_blocked_and_says_who_it_is
 
 #[tokio::test]
 async fn an_old_key_that_is_missed_works_again_and_one_that_nobody_can_vouch_for_is_asked_about() {
-    let (account, _operator, user) = running(json!({})).await;
+    let (account, operator, user) = running(json!({})).await;
     let old = account.key_in("quay-user").await;
     account.rotate("quay-user").await;
     account.until_rotating("quay-user", "KeepingOldKey").await;
@@ -182,6 +183,14 @@ async fn an_old_key_that_is_missed_works_again_and_one_that_nobody_can_vouch_for
     let four = &old.id[old.id.len() - 4..];
     let command = format!("registry-sts.dev/retire-key={four}");
     assert!(says(&asks, "Rotating").2.contains(&command), "{:?}", says(&asks, "Rotating"));
+    // What an alert goes by.
+    let (_, told) =
+        get(&format!("http://{}", listens(&operator, "--metrics-address").await), None, "/metrics").await.unwrap();
+    let who = format!("{{namespace=\"{}\",name=\"quay-user\",reason=", account.world.namespace);
+    for series in ["ready{who}\"Provisioned\"}", "rotating{who}\"ConfirmationNeeded\"}"] {
+        let series = format!("registry_sts_identity_{}", series.replace("{who}", &who));
+        assert_eq!(value(&told, &series), Some(1.0), "{series}: {told}");
+    }
     account.annotate("quay-user", "registry-sts.dev/retire-key", four).await;
     account.age(&user, 25).await;
     account.until_rotating_after_look("quay-user", "OldKeyInactive").await;

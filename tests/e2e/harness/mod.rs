@@ -7,6 +7,7 @@ pub(crate) mod iam;
 pub(crate) mod install;
 pub(crate) mod operator;
 pub(crate) mod pods;
+pub(crate) mod scrape;
 pub(crate) mod scripted_aws;
 pub(crate) mod slow_network;
 pub(crate) mod verb;
