@@ -65,15 +65,11 @@ pub fn report(
             if let Some((observed, plan)) = seen {
                 names(&mut status, desired, observed, plan);
             }
-            let stays = failed.filter(|failure| seen.is_none() && failure.reason == Reason::IamUnanswered);
+            let unanswered = failed.filter(|failure| seen.is_none() && failure.reason == Reason::IamUnanswered);
             let was_ready = was.iter().any(|c| c.type_ == "Ready" && c.status == "True");
-            match stays.filter(|_| was_ready) {
+            match unanswered.filter(|_| was_ready) {
                 // What was seen a while ago is not known to be otherwise.
-                Some(failure) => {
-                    let mut says = as_it_was(was);
-                    says.push(("Reconciling", ("True", Reason::ProgressingWithRetry, failure.message.clone())));
-                    says
-                }
+                Some(failure) => as_it_was(was, failure),
                 None => planned(*seen, *failed, was),
             }
         }
@@ -99,15 +95,15 @@ fn not_looked_at(was: &[Condition], failure: &Failure) -> Option<Said> {
     was.iter().any(|condition| condition.type_ == "Rotating").then(|| ("Rotating", unseen(failure)))
 }
 
-/// What was said of user, role and keys, once more.
-fn as_it_was(was: &[Condition]) -> Vec<Said> {
+/// What was said of user, role and keys, once more, and why it is not looked at.
+fn as_it_was(was: &[Condition], failure: &Failure) -> Vec<Said> {
     let said = ["Ready", "Provisioned", "Rotating"].into_iter().filter_map(|kind| {
         let condition = was.iter().find(|condition| condition.type_ == kind)?;
         let reason = Reason::ALL.iter().find(|reason| reason.as_str() == condition.reason)?;
         let status = ["True", "False", "Unknown"].into_iter().find(|status| *status == condition.status)?;
         Some((kind, (status, *reason, condition.message.clone())))
     });
-    said.collect()
+    said.chain([("Reconciling", ("True", Reason::ProgressingWithRetry, failure.message.clone()))]).collect()
 }
 
 fn goes_on(failure: &Failure) -> Said {

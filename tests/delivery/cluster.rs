@@ -31,7 +31,7 @@ pub(crate) async fn with_namespace(name: &str) -> World {
 
 /// Waits until the API server has all that it needs to answer for our kinds, which it makes when first asked for them. A
 /// definition that is deleted before that may stay for minutes: its finalizer fails, tries again with what it had cached, is
-/// told of a conflict, and waits for an event that does not come (kube-apiserver 1.36, crd_finalizer.go). In a cluster
+/// told of a conflict, and waits for an event that does not come (kube-apiserver 1.36, `crd_finalizer.go`). In a cluster
 /// garbage collection asks within half a minute.
 pub(crate) fn until_kinds_are_served(world: &World) {
     for kind in KINDS_OF_OURS {
