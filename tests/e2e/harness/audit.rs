@@ -57,6 +57,23 @@ pub(crate) fn requests(world: &World, credential: &str) -> Vec<Request> {
         .collect()
 }
 
+/// What was changed in a world's namespace, by whom, and how that was answered: for a failure to show.
+pub(crate) fn changes(world: &World) -> Vec<String> {
+    let log = std::fs::read_to_string(world.plane.info("audit_log")).unwrap();
+    let changed = |event: &Value| {
+        let object = &event["objectRef"];
+        let is_change = !["get", "list", "watch"].contains(&event["verb"].as_str()?) && object["resource"] != "events";
+        let is_ours = object["namespace"] == world.namespace && event["stage"] == "ResponseComplete";
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        (is_change && is_ours).then(|| {
+            let (at, verb, who) = (&event["requestReceivedTimestamp"], &event["verb"], &event["user"]["username"]);
+            let words = [at, verb, &object["resource"], &object["subresource"], &object["name"]].map(text).join(" ");
+            format!("{words} {} by {}", event["responseStatus"]["code"], text(who))
+        })
+    };
+    log.lines().filter_map(|line| changed(&serde_json::from_str(line).ok()?)).collect()
+}
+
 /// The changes of Secrets that one credential has made.
 pub(crate) fn secret_writes(world: &World, credential: &str) -> Vec<Request> {
     let asked = requests(world, credential).into_iter();

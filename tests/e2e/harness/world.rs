@@ -15,6 +15,7 @@ use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 use serde_json::{Value, json};
 
+use super::audit::changes;
 use super::control_plane::ControlPlane;
 use super::iam::{Iam, Key};
 pub(crate) use super::install::apply;
@@ -203,7 +204,8 @@ impl World {
             return met.unwrap().unwrap();
         }
         let now = api.get(name).await.unwrap();
-        panic!("{name} did not become {what}: {}", serde_json::to_string_pretty(&now.status).unwrap());
+        let (status, changes) = (serde_json::to_string_pretty(&now.status).unwrap(), changes(self).join("\n"));
+        panic!("{name} did not become {what}: {status}\n{changes}");
     }
 
     pub(crate) async fn until_ready(&self, name: &str) -> QuayStorage {
