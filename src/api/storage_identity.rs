@@ -225,8 +225,8 @@ pub struct StorageIdentityStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_handled_rotate_at: Option<String>,
 
-    /// `Ready`; `Provisioned`: user and role are as intended; `Rotating` while there are two keys or a new one is to be made, and Unknown while nobody can look;
-    /// `Reconciling`, `Stalled` and `Suspended` only while they are true.
+    /// `Ready`; `Provisioned`: user and role are as intended; `Rotating` while there are two keys or a new one is to be made,
+    /// and Unknown while nobody can look; `Reconciling`, `Stalled` and `Suspended` only while they are true.
     #[serde(default)]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,
