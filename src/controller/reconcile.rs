@@ -17,6 +17,7 @@ use super::principals;
 use super::{Context, Stored, backup, doubt, ending, id, report, role_mode, rollout, suspend};
 use crate::api::QuayStorage;
 use crate::api::quay_storage::DeletionPolicy;
+use crate::api::status::QuayStorageStatus;
 use crate::cluster::secret_watches::Health;
 use crate::cluster::{ApiProblem, backups};
 use crate::plan::backup::name as backup_name;
@@ -110,6 +111,9 @@ async fn pass(stored: &Stored, who: &ResourceId, context: &Context) -> Passed {
         }
     };
     let mut memory = context.recall(who);
+    // Read after that: what the watch told between the two is in the store, and not in the memory any more.
+    let told = context.resources.get(who).filter(|told| told.meta().deletion_timestamp.is_none());
+    let resource = told.as_ref().and_then(|told| told.0.as_ref().ok()).unwrap_or(resource);
     if memory.uid != resource.metadata.uid {
         *memory = Memory { uid: resource.metadata.uid.clone(), ..Memory::default() };
     }
@@ -213,7 +217,8 @@ async fn pass_over(
     let rollout = rollout::follow(context, who, resource, &desired, (&plan, &written), memory).await;
     let outcome = Outcome::Planned { bundle, plan: &plan, written: &written, runs: rollout.runs.as_ref() };
     let status = status::report(&outcome, before, generation, Timestamp::now());
-    memory.left = status.config_bundle.clone().map(Box::new);
+    memory.left =
+        is_left_otherwise(before, &status, memory).then(|| status.config_bundle.clone().map(Box::new)).flatten();
     if let Some(wait) = doubt::of(&status, before, health, doubted, memory) {
         memory.outcome = memory.outcome.or(Some(PassOutcome::Waiting));
         return Ok(Action::requeue(wait));
@@ -236,6 +241,13 @@ async fn pass_over(
     let look_again = unwatched.then_some(UNWATCHED_RETRY);
     let again = [seen.next_proof, act_again, look_again, rollout.look_again].into_iter().flatten().min();
     Ok(again.map_or_else(Action::await_change, Action::requeue))
+}
+
+/// Whether the bundle was left otherwise than status tells: what a report that is refused would lose. Of anything else status
+/// itself tells better, which may be a newer one by the next pass.
+fn is_left_otherwise(before: Option<&QuayStorageStatus>, status: &QuayStorageStatus, memory: &Memory) -> bool {
+    let contested = |status: &QuayStorageStatus| status.config_bundle.as_ref().and_then(|left| left.contested.clone());
+    memory.unreported.is_some() || contested(status) != before.and_then(contested)
 }
 
 /// Observes, plans and acts; again, if somebody else was faster.
