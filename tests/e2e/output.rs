@@ -135,8 +135,8 @@ async fn a_proof_that_fails_later_keeps_its_entry_in_the_output_while_the_source
     let (world, iam, _operator) = ready().await;
     world.delete_key(&iam.user, &iam.key).await;
     let other = world.new_key(&iam.user).await;
-    world.put_key("quay-user", &other).await;
     world.delete_key(&iam.user, &other).await;
+    world.put_key("quay-user", &other).await;
     let old = format!(
         "{CONFIG}DISTRIBUTED_STORAGE_CONFIG:\n  default:\n  - S3Storage\n  - {{s3_bucket: {}, storage_path: /datastorage, s3_access_key: a, s3_secret_key: b}}\n",
         iam.bucket
