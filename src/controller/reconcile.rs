@@ -217,8 +217,8 @@ async fn pass_over(
     let rollout = rollout::follow(context, who, resource, &desired, (&plan, &written), memory).await;
     let outcome = Outcome::Planned { bundle, plan: &plan, written: &written, runs: rollout.runs.as_ref() };
     let status = status::report(&outcome, before, generation, Timestamp::now());
-    memory.left =
-        is_left_otherwise(before, &status, memory).then(|| status.config_bundle.clone().map(Box::new)).flatten();
+    let left = status.config_bundle.as_ref().filter(|_| is_left_otherwise(before, &status, memory));
+    memory.left = left.cloned().map(Box::new);
     if let Some(wait) = doubt::of(&status, before, health, doubted, memory) {
         memory.outcome = memory.outcome.or(Some(PassOutcome::Waiting));
         return Ok(Action::requeue(wait));

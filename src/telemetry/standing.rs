@@ -80,11 +80,16 @@ impl<S> fmt::Debug for Standings<S> {
     }
 }
 
+fn sorted<S>(standings: &HashMap<ResourceId, S>) -> Vec<(&ResourceId, &S)> {
+    let mut sorted: Vec<_> = standings.iter().collect();
+    sorted.sort_by_key(|(who, _)| *who);
+    sorted
+}
+
 impl Collector for Standings<Standing> {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
         let standings = self.lock();
-        let mut sorted: Vec<(&ResourceId, &Standing)> = standings.iter().collect();
-        sorted.sort_by_key(|(who, _)| *who);
+        let sorted = sorted(&standings);
         let gauge = MetricType::Gauge;
         let mut ready = encoder.encode_descriptor("ready", "1 if the resource is Ready", None, gauge)?;
         for (who, standing) in &sorted {
@@ -120,8 +125,7 @@ impl Collector for Standings<Standing> {
 impl Collector for Standings<IdentityStanding> {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
         let standings = self.lock();
-        let mut sorted: Vec<(&ResourceId, &IdentityStanding)> = standings.iter().collect();
-        sorted.sort_by_key(|(who, _)| *who);
+        let sorted = sorted(&standings);
         let gauge = MetricType::Gauge;
         let help = "1 if the StorageIdentity is Ready";
         let mut ready = encoder.encode_descriptor("identity_ready", help, None, gauge)?;

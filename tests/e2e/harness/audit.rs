@@ -28,8 +28,12 @@ impl Request {
     }
 
     pub(crate) fn is_write(&self) -> bool {
-        !["get", "list", "watch"].contains(&self.verb.as_str())
+        is_write(&self.verb)
     }
+}
+
+fn is_write(verb: &str) -> bool {
+    !["get", "list", "watch"].contains(&verb)
 }
 
 /// The finished requests of one credential, in the order in which they were answered.
@@ -62,7 +66,7 @@ pub(crate) fn changes(world: &World) -> Vec<String> {
     let log = std::fs::read_to_string(world.plane.info("audit_log")).unwrap();
     let changed = |event: &Value| {
         let object = &event["objectRef"];
-        let is_change = !["get", "list", "watch"].contains(&event["verb"].as_str()?) && object["resource"] != "events";
+        let is_change = is_write(event["verb"].as_str()?) && object["resource"] != "events";
         let is_ours = object["namespace"] == world.namespace && event["stage"] == "ResponseComplete";
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         (is_change && is_ours).then(|| {
